@@ -1,0 +1,218 @@
+package refrain
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// An Attempt is one arrival of an operation and what was decided about it.
+type Attempt struct {
+	// Verdict is the decision.
+	Verdict Verdict
+	// Record is what the decision rests on, as of Now. After Finish it is the finished record.
+	Record Record
+	// Now is the store's time of the decision: Record.Lease.Sub(Now) is what is left of a lease.
+	Now time.Time
+	// Route is that of the operation's scope.
+	Route string
+	// Unrecorded says that the outcome of a Replay is not in the store yet, only in the journal.
+	Unrecorded bool
+
+	guard       *Guard
+	id          ID
+	fingerprint Fingerprint
+	policy      Policy
+	start       time.Time
+
+	// Of an attempt that owns its claim:
+	token    Token
+	flight   *flight
+	deadline time.Time // when renewing stops
+	mu       sync.Mutex
+	ended    bool
+	adrift   bool // its followers were told that nobody knows
+	renewal  *time.Timer
+}
+
+// remotePoll is how often an attempt that waits for another process asks the store.
+const remotePoll = 500 * time.Millisecond
+
+// lead asks the store on behalf of every duplicate in the process. It reports whether to start over.
+func (a *Attempt) lead(f *flight, w *wait) (again bool, err error) {
+	g := a.guard
+	if !g.enter() {
+		g.flights.decide(a.id, f, Decision{}, ErrClosed)
+		return false, ErrClosed
+	}
+	claim := Claim{
+		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
+		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
+	}
+	d, err := g.claim(w.ctx, claim)
+	for err == nil && d.Verdict == InFlight && w.pause(remotePoll) {
+		d, err = g.claim(w.ctx, claim)
+	}
+	if err != nil {
+		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
+		g.backlog.add(Settlement{ID: a.id, Token: claim.Token, Ending: Released}, Record{}, a.Route)
+	}
+	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
+	if err != nil || d.Verdict != Run {
+		g.running.Done()
+	} else {
+		a.own(f, claim.Token)
+	}
+	g.flights.decide(a.id, f, d, err)
+	return false, err
+}
+
+// follow waits for the leader of the operation's flight. It reports whether to start over.
+func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
+	<-f.claimed // bounded by the store's timeout, and by the leader's patience with another process
+	if f.err != nil {
+		return false, f.err
+	}
+	if f.decision.Verdict != Run {
+		a.answer(f.decision.Record, f.decision.Now)
+		return a.Verdict == InFlight && w.pause(remotePoll), nil
+	}
+	if a.answer(f.decision.Record, f.decision.Now); a.Verdict == Mismatch {
+		return false, nil
+	}
+	if !w.until(f.settled) {
+		return false, nil
+	}
+	if f.record.State == StateAbsent || f.record.State == StateUnknown && a.policy.Unknown == Rerun {
+		return true, nil
+	}
+	a.answer(f.record, f.decision.Now)
+	return false, nil
+}
+
+// answer judges the attempt by a record that is not its own.
+func (a *Attempt) answer(r Record, now time.Time) *Attempt {
+	a.Record, a.Now = r, now
+	a.Verdict = r.Judge(a.fingerprint)
+	return a
+}
+
+// own makes the attempt the owner of a claim.
+func (a *Attempt) own(f *flight, t Token) {
+	a.token, a.flight = t, f
+	a.deadline = time.Now().Add(a.policy.Timeout)
+	a.renewal = time.AfterFunc(a.policy.Lease/3, a.keepAlive)
+}
+
+// keepAlive renews the lease, again and again while the execution may last.
+func (a *Attempt) keepAlive() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended || a.adrift {
+		return
+	}
+	if time.Now().After(a.deadline) {
+		a.drift()
+		return
+	}
+	a.mu.Unlock()
+	err := a.guard.renew(Renewal{ID: a.id, Token: a.token, Lease: a.policy.Lease})
+	a.mu.Lock()
+	switch {
+	case a.ended:
+	case errors.Is(err, ErrStale):
+		a.guard.observer.Observe(Event{Kind: EventStale, Route: a.Route})
+		a.guard.log.Warn("claim was taken over while its owner worked", "op", a.id, "route", a.Route)
+		a.drift()
+	default: // renewed; or the store is away, and trying again is all there is to do
+		a.renewal.Reset(a.policy.Lease / 3)
+	}
+}
+
+// drift stops protecting an execution that outlived its timeout or lost its claim: its followers are told that nobody
+// knows, and the store says the same once the lease has lapsed. A late Finish is still welcome there.
+func (a *Attempt) drift() {
+	a.adrift = true
+	r := a.Record
+	r.State = StateUnknown
+	a.guard.flights.land(a.id, a.flight, r)
+}
+
+// ID names the operation in the store.
+func (a *Attempt) ID() ID { return a.id }
+
+// Fence returns the claim's fence, which an upstream can use to refuse an attempt that was overtaken.
+func (a *Attempt) Fence() uint64 { return a.Record.Fence }
+
+// Policy returns the policy that governs the attempt, with its defaults made explicit.
+func (a *Attempt) Policy() Policy { return a.policy }
+
+// Context returns a context for the execution: it carries the attempt and the values of parent, does not end when parent
+// does, and ends at the policy's Timeout.
+func (a *Attempt) Context(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx := context.WithValue(context.WithoutCancel(parent), attemptKey{}, a)
+	return context.WithDeadline(ctx, a.deadline)
+}
+
+type attemptKey struct{}
+
+// FromContext returns the attempt on whose behalf ctx runs, or nil.
+func FromContext(ctx context.Context) *Attempt {
+	a, _ := ctx.Value(attemptKey{}).(*Attempt)
+	return a
+}
+
+// Finish records the outcome; it is durable when Finish returns nil, and never changes. ErrStale says that the claim was
+// taken over, ErrUnrecorded that the store did not take the outcome: it is kept, in the journal if there is one, and
+// written when the store is back, and the key is not released.
+func (a *Attempt) Finish(ctx context.Context, o Outcome) error {
+	return a.end(ctx, Settlement{
+		Ending: Finished, Outcome: &o, Retention: a.policy.Retention, Tombstone: a.policy.Tombstone,
+	})
+}
+
+// Release says that nothing happened: the next attempt runs. The errors are those of Finish.
+func (a *Attempt) Release(ctx context.Context) error {
+	return a.end(ctx, Settlement{Ending: Released})
+}
+
+// MarkUnknown says that nobody knows whether it happened. The outcome, if not nil, is the answer that did not tell. The
+// errors are those of Finish.
+func (a *Attempt) MarkUnknown(ctx context.Context, o *Outcome) error {
+	return a.end(ctx, Settlement{Ending: Undecided, Outcome: o})
+}
+
+func (a *Attempt) end(ctx context.Context, s Settlement) error {
+	a.mu.Lock()
+	if a.flight == nil || a.ended {
+		a.mu.Unlock()
+		return ErrStale
+	}
+	a.ended = true
+	a.renewal.Stop()
+	a.mu.Unlock()
+	defer a.guard.running.Done()
+
+	s.ID, s.Token = a.id, a.token
+	next, err := a.guard.settle(ctx, s)
+	switch {
+	case err == nil:
+		a.Record = next
+		a.guard.observer.Observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: time.Since(a.start)})
+	case errors.Is(err, ErrStale):
+		next = a.Record
+		next.State = StateUnknown
+		a.guard.observer.Observe(Event{Kind: EventStale, Route: a.Route, Ending: s.Ending})
+		a.guard.log.Warn("late ending refused: a newer claim exists", "op", a.id, "route", a.Route, "ending", s.Ending)
+	default:
+		a.guard.observer.Observe(Event{Kind: EventUnrecorded, Route: a.Route, Ending: s.Ending, Err: err})
+		a.guard.log.Error("ending not recorded, will retry", "op", a.id, "route", a.Route, "ending", s.Ending, "err", err)
+		next = a.guard.backlog.add(s, a.Record, a.Route)
+		err = ErrUnrecorded
+	}
+	if !a.adrift {
+		a.guard.flights.land(a.id, a.flight, next)
+	}
+	return err
+}

@@ -1,0 +1,119 @@
+package refrain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Do runs fn once for the operation and returns its result; every other call for the operation returns the same result
+// without running fn. The result is recorded as JSON before it is returned.
+//
+// fn runs in a context of its own, which [Attempt.Context] describes. When ctx ends first, Do returns its error while fn
+// goes on, and a later call gets the result.
+//
+// An error of fn leaves the operation unknown, for the effect may have happened before the error did, unless fn wraps it
+// with [NotDone]: then the operation is released, and the next call runs. A panic leaves it unknown too.
+//
+// The errors of Do itself are ErrInFlight, ErrMismatch, ErrUnknown, ErrExpired, ErrUnavailable and ErrInvalidKey. With
+// ErrUnrecorded the result is returned too: fn has run, but the store does not know it yet.
+func Do[T any](ctx context.Context, g *Guard, op Operation, fn func(context.Context) (T, error)) (T, error) {
+	var zero T
+	a, err := g.Begin(ctx, op)
+	switch {
+	case err != nil:
+		if errors.Is(err, ErrUnavailable) && g.policyOf(&op).StoreDown == FailOpen {
+			return fn(ctx)
+		}
+		return zero, err
+	case a.Verdict == Run:
+		return execute(ctx, a, fn)
+	case a.Verdict == Replay && !a.Record.Outcome.Omitted:
+		var v T
+		if err := json.Unmarshal(a.Record.Outcome.Body, &v); err != nil {
+			return zero, fmt.Errorf("decoding the recorded result: %w", err)
+		}
+		return v, nil
+	}
+	return zero, refusal(a.Verdict)
+}
+
+// refusal returns the error for a verdict that gives no result.
+func refusal(v Verdict) error {
+	switch v {
+	case InFlight:
+		return ErrInFlight
+	case Mismatch:
+		return ErrMismatch
+	case Unknown:
+		return ErrUnknown
+	}
+	return ErrExpired // the outcome was dropped at the end of its retention, or could never be kept
+}
+
+type result[T any] struct {
+	value T
+	err   error
+	crash any
+}
+
+// execute runs fn in a goroutine of its own, so that the caller can leave; the guard's Close waits for it.
+func execute[T any](ctx context.Context, a *Attempt, fn func(context.Context) (T, error)) (T, error) {
+	done := make(chan result[T], 1)
+	go func() { done <- run(ctx, a, fn) }()
+	select {
+	case r := <-done:
+		if r.crash != nil {
+			panic(r.crash)
+		}
+		return r.value, r.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}
+
+func run[T any](parent context.Context, a *Attempt, fn func(context.Context) (T, error)) (r result[T]) {
+	ctx, cancel := a.Context(parent)
+	defer cancel()
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// fn panicked or called runtime.Goexit.
+		r = result[T]{crash: recover(), err: ErrUnknown}
+		a.guard.log.Error("operation panicked", "op", a.id, "route", a.Route, "panic", r.crash)
+		_ = a.MarkUnknown(ctx, nil) // what goes wrong here is counted and logged by the guard
+	}()
+	r.value, r.err = fn(ctx)
+	returned = true
+	r.err = settleResult(ctx, a, r.value, r.err)
+	return r
+}
+
+func settleResult(ctx context.Context, a *Attempt, value any, err error) error {
+	var not *notDone
+	switch {
+	case errors.As(err, &not):
+		_ = a.Release(ctx)
+		return err
+	case err != nil:
+		_ = a.MarkUnknown(ctx, nil)
+		return err
+	}
+	body, err := json.Marshal(value)
+	if err != nil {
+		_ = a.Finish(ctx, Outcome{Omitted: true})
+		return fmt.Errorf("encoding the result: %w", err)
+	}
+	return a.Finish(ctx, Outcome{Body: body})
+}
+
+// NotDone wraps an error that a function of [Do] returns when its effect certainly did not happen.
+func NotDone(err error) error { return &notDone{err} }
+
+type notDone struct{ error }
+
+func (e *notDone) Unwrap() error { return e.error }

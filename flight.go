@@ -1,0 +1,131 @@
+package refrain
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A flight is an operation that this process is busy with. Duplicates in the process join it and wait on its channels
+// instead of asking the store.
+type flight struct {
+	fingerprint Fingerprint
+
+	claimed  chan struct{} // closed when the leader knows the store's decision
+	decision Decision      // after claimed
+	err      error         // after claimed
+
+	settled chan struct{} // closed when the leader's claim has ended; never for a leader that did not get it
+	record  Record        // after settled: what is durable now
+}
+
+// flights are the operations that this process is busy with.
+type flights struct {
+	shards [64]struct {
+		mu   sync.Mutex
+		byID map[ID]*flight
+	}
+	owned atomic.Int64
+}
+
+// join returns the operation's flight, and whether the caller leads it: then it must ask the store and call land or decide.
+func (fs *flights) join(id ID, fp Fingerprint) (f *flight, leads bool) {
+	sh := &fs.shards[id[0]%uint8(len(fs.shards))]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if f, ok := sh.byID[id]; ok {
+		return f, false
+	}
+	if sh.byID == nil {
+		sh.byID = make(map[ID]*flight)
+	}
+	f = &flight{fingerprint: fp, claimed: make(chan struct{}), settled: make(chan struct{})}
+	sh.byID[id] = f
+	return f, true
+}
+
+func (fs *flights) remove(id ID) {
+	sh := &fs.shards[id[0]%uint8(len(fs.shards))]
+	sh.mu.Lock()
+	delete(sh.byID, id)
+	sh.mu.Unlock()
+}
+
+// decide tells the followers the store's decision. A flight whose leader did not get the claim is over.
+func (fs *flights) decide(id ID, f *flight, d Decision, err error) {
+	f.decision, f.err = d, err
+	if err == nil && d.Verdict == Run {
+		fs.owned.Add(1)
+	} else {
+		fs.remove(id)
+	}
+	close(f.claimed)
+}
+
+// land tells the followers how the leader's claim ended.
+func (fs *flights) land(id ID, f *flight, r Record) {
+	f.record = r
+	fs.owned.Add(-1)
+	fs.remove(id)
+	close(f.settled)
+}
+
+func (fs *flights) count() int { return int(fs.owned.Load()) }
+
+// A wait is the patience of one attempt: its policy's Wait, from the first time it is needed, and its caller's presence.
+type wait struct {
+	ctx   context.Context
+	left  time.Duration
+	timer *time.Timer
+}
+
+func newWait(ctx context.Context, patience time.Duration) *wait {
+	return &wait{ctx: ctx, left: patience}
+}
+
+// over returns a channel that is ready when patience ends.
+func (w *wait) over() <-chan time.Time {
+	if w.timer == nil {
+		w.timer = time.NewTimer(w.left)
+	}
+	return w.timer.C
+}
+
+func (w *wait) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// until waits for c and reports whether it came before patience ended.
+func (w *wait) until(c <-chan struct{}) bool {
+	if w.left == 0 {
+		return false
+	}
+	select {
+	case <-c:
+		return true
+	case <-w.ctx.Done():
+	case <-w.over():
+	}
+	w.left = 0
+	return false
+}
+
+// pause waits for d and reports whether patience lasts longer.
+func (w *wait) pause(d time.Duration) bool {
+	if w.left == 0 {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-w.ctx.Done():
+	case <-w.over():
+	}
+	w.left = 0
+	return false
+}

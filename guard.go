@@ -1,0 +1,207 @@
+package refrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Config configures a Guard. The zero Config works.
+type Config struct {
+	// Policy governs operations that bring none of their own.
+	Policy Policy
+	// Secret keys the hashes that a store keeps of scopes, keys and fingerprints. All guards on one store need the same
+	// one, and changing it makes every recorded operation unknown to the guard. If empty, the hashes are not secret:
+	// who reads the store can test guesses at short keys.
+	Secret []byte
+	// StoreTimeout bounds every call to the store. If zero, 1.5 seconds.
+	StoreTimeout time.Duration
+	// Journal keeps endings that could not be written to the store. If nil, they are kept in memory only, and a crash
+	// before the store is back makes their operations unknown.
+	Journal Journal
+	// Observer is told what happens, for metrics. If nil, nobody is.
+	Observer Observer
+	// Logger gets a line for whatever needs an operator's eye. If nil, nothing is logged.
+	Logger *slog.Logger
+}
+
+// A Guard decides about attempts. It may be used concurrently; every process needs one for each store.
+type Guard struct {
+	store        Store
+	policy       Policy
+	identity     *identity
+	storeTimeout time.Duration
+	observer     Observer
+	log          *slog.Logger
+
+	flights flights
+	backlog *backlog
+
+	mu      sync.Mutex
+	closing bool
+	running sync.WaitGroup // attempts that own a claim
+}
+
+// New returns a Guard on the store, which stays the caller's to close, after the Guard. The error tells what is wrong with
+// the Config, or that the journal could not be read.
+func New(store Store, cfg Config) (*Guard, error) {
+	if err := cfg.Policy.Validate(); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	g := &Guard{
+		store:        store,
+		policy:       cfg.Policy.withDefaults(),
+		identity:     newIdentity(cfg.Secret),
+		storeTimeout: cfg.StoreTimeout,
+		observer:     cfg.Observer,
+		log:          cfg.Logger,
+	}
+	setDefault(&g.storeTimeout, 1500*time.Millisecond)
+	if g.observer == nil {
+		g.observer = observerFunc(func(Event) {})
+	}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	g.backlog, err = newBacklog(g, cfg.Journal)
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal: %w", err)
+	}
+	return g, nil
+}
+
+// Begin decides about one attempt. When the verdict is Run, the caller owns the claim and must end it with exactly one of
+// the attempt's Finish, Release and MarkUnknown; until then the guard renews the lease, for as long as the policy's
+// Timeout.
+//
+// A duplicate of an operation in flight waits as long as its policy's Wait and ctx allow. ctx bounds nothing else: a claim
+// under way when the caller leaves is completed.
+//
+// The error is ErrInvalidKey, or ErrUnavailable when the store did not answer; then nothing may be run unless the policy's
+// StoreDown says so.
+func (g *Guard) Begin(ctx context.Context, op Operation) (*Attempt, error) {
+	start := time.Now()
+	a, err := g.begin(ctx, op, start)
+	if err != nil {
+		return nil, fmt.Errorf("claiming: %w", err)
+	}
+	g.observer.Observe(Event{Kind: EventVerdict, Route: op.Scope.Route, Verdict: a.Verdict, Took: time.Since(start)})
+	return a, nil
+}
+
+func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Attempt, error) {
+	if err := op.validate(); err != nil {
+		return nil, err
+	}
+	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(&op), start: start}
+	a.id, a.fingerprint = g.identity.of(&op)
+	wait := newWait(ctx, a.policy.Wait)
+	defer wait.stop()
+	for {
+		if r, ok := g.backlog.lookup(a.id); ok {
+			a.Unrecorded = true
+			return a.answer(r, time.Now()), nil
+		}
+		f, leads := g.flights.join(a.id, a.fingerprint)
+		var again bool
+		var err error
+		if leads {
+			again, err = a.lead(f, wait)
+		} else {
+			again, err = a.follow(f, wait)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !again {
+			return a, nil
+		}
+	}
+}
+
+func (g *Guard) policyOf(op *Operation) Policy {
+	if op.Policy != nil {
+		return op.Policy.withDefaults()
+	}
+	return g.policy
+}
+
+// enter counts an owner of a claim in, unless the guard is closing.
+func (g *Guard) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closing {
+		return false
+	}
+	g.running.Add(1)
+	return true
+}
+
+// Running returns how many attempts of this guard own a claim now.
+func (g *Guard) Running() int { return g.flights.count() }
+
+// Unrecorded returns how many endings wait for the store.
+func (g *Guard) Unrecorded() int { return g.backlog.len() }
+
+// Close refuses new claims, waits until ctx ends for the attempts that run, tries once more to record what is unrecorded,
+// and ends the guard's goroutines. It does not close the store or the journal. The error says what was left undone.
+func (g *Guard) Close(ctx context.Context) error {
+	g.mu.Lock()
+	g.closing = true
+	g.mu.Unlock()
+
+	done := make(chan struct{})
+	go func() {
+		g.running.Wait()
+		close(done)
+	}()
+	var left error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		left = fmt.Errorf("closing the guard: %d operations still run: %w", g.Running(), ctx.Err())
+	}
+	if n := g.backlog.close(); n > 0 && left == nil {
+		left = fmt.Errorf("closing the guard: %d outcomes: %w", n, ErrUnrecorded)
+	}
+	return left
+}
+
+// bounded returns a context for one call to the store: it outlives the caller, but not the store's timeout.
+func (g *Guard) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), g.storeTimeout)
+}
+
+func (g *Guard) claim(ctx context.Context, c Claim) (Decision, error) {
+	ctx, cancel := g.bounded(ctx)
+	defer cancel()
+	start := time.Now()
+	d, err := g.store.Claim(ctx, c)
+	g.observer.Observe(Event{Kind: EventStoreCall, Call: "claim", Took: time.Since(start), Err: err})
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return d, err
+}
+
+func (g *Guard) settle(ctx context.Context, s Settlement) (Record, error) {
+	ctx, cancel := g.bounded(ctx)
+	defer cancel()
+	start := time.Now()
+	r, err := g.store.Settle(ctx, s)
+	g.observer.Observe(Event{Kind: EventStoreCall, Call: "settle", Took: time.Since(start), Err: err})
+	return r, err
+}
+
+func (g *Guard) renew(r Renewal) error {
+	ctx, cancel := g.bounded(context.Background())
+	defer cancel()
+	start := time.Now()
+	err := g.store.Renew(ctx, r)
+	g.observer.Observe(Event{Kind: EventStoreCall, Call: "renew", Took: time.Since(start), Err: err})
+	return err
+}

@@ -1,0 +1,79 @@
+package refrain
+
+import (
+	"fmt"
+	"time"
+)
+
+// An UnknownPolicy says what becomes of a retry when nobody knows whether the effect happened.
+type UnknownPolicy uint8
+
+const (
+	// Hold tells the caller and waits for a late finish or an operator.
+	Hold UnknownPolicy = iota
+	// Rerun executes again: the upstream declares itself idempotent or checks the fence.
+	Rerun
+)
+
+// A StoreDownPolicy says what becomes of a request while the store is unavailable.
+type StoreDownPolicy uint8
+
+const (
+	// FailClosed refuses the request.
+	FailClosed StoreDownPolicy = iota
+	// FailOpen runs it unprotected and marks the answer.
+	FailOpen
+)
+
+// A Policy governs an operation. The zero Policy works.
+type Policy struct {
+	// Wait is how long a duplicate waits for the attempt in flight before it is told InFlight. If zero, it is told at once.
+	Wait time.Duration
+	// Lease is how long a claim lives without renewal; a living owner renews it. If zero, 30 seconds.
+	Lease time.Duration
+	// Timeout bounds one execution, however long the client stays. If zero, 60 seconds.
+	Timeout time.Duration
+	// Retention is how long an outcome is replayed. If zero, 24 hours.
+	Retention time.Duration
+	// Tombstone is how long after the retention the key is still known as used. If zero, 7 days; if negative, not at all.
+	Tombstone time.Duration
+	// Unknown says what becomes of a retry of an unknown outcome. The zero value is Hold.
+	Unknown UnknownPolicy
+	// StoreDown says what becomes of a request while the store is unavailable. The zero value is FailClosed.
+	StoreDown StoreDownPolicy
+}
+
+// Validate reports what is wrong with the policy.
+func (p *Policy) Validate() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"wait", p.Wait}, {"lease", p.Lease}, {"timeout", p.Timeout}, {"retention", p.Retention}} {
+		if d.value < 0 {
+			return fmt.Errorf("%s is %s; it must not be negative", d.name, d.value)
+		}
+	}
+	if p.Lease != 0 && p.Lease < minLease {
+		return fmt.Errorf("lease is %s; less than %s leaves no time to renew it", p.Lease, minLease)
+	}
+	return nil
+}
+
+// minLease is the shortest lease that an owner on a busy machine can be expected to renew.
+const minLease = 100 * time.Millisecond
+
+// withDefaults returns the policy with every zero value made explicit.
+func (p Policy) withDefaults() Policy {
+	setDefault(&p.Lease, 30*time.Second)
+	setDefault(&p.Timeout, time.Minute)
+	setDefault(&p.Retention, 24*time.Hour)
+	setDefault(&p.Tombstone, 7*24*time.Hour)
+	p.Tombstone = max(p.Tombstone, 0)
+	return p
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}

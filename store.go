@@ -1,0 +1,43 @@
+package refrain
+
+import "context"
+
+// A Store remembers operations. Package storetest holds the suite that every implementation passes.
+//
+// All methods may run concurrently, and all transitions of one operation are linearizable. A transition is what the Apply
+// methods of Claim, Settlement and Renewal say, with the store's own clock; it is durable, as far as the store's [Tier]
+// promises, before its method returns and before any other call can see it. A store keeps a record until Record.At says
+// that it is absent, and a record that it cannot read is [Unreadable].
+//
+// Methods return by the time ctx ends at the latest. An error other than ErrStale means that the transition may or may not
+// have happened; the caller may repeat the call, and the token makes the repetition recognise itself.
+type Store interface {
+	// Claim asks for an operation. The fences that a store hands out for one operation only grow, also across releases,
+	// restarts and expiry.
+	Claim(ctx context.Context, c Claim) (Decision, error)
+	// Settle ends a claim and returns the record after it, or ErrStale.
+	Settle(ctx context.Context, s Settlement) (Record, error)
+	// Renew extends a claim and returns nil or ErrStale. It need not be durable: a lost renewal makes an operation
+	// unknown, never run again.
+	Renew(ctx context.Context, r Renewal) error
+	// Get returns the record as of the store's clock, the zero Record when there is none.
+	Get(ctx context.Context, id ID) (Record, error)
+	// Close releases what the store holds. Calls under way end, later ones return ErrClosed.
+	Close() error
+}
+
+// A Tier is how strong a store's promise is.
+type Tier string
+
+// The tiers, the strongest first.
+const (
+	TierStrict     Tier = "strict"      // survives power loss and failover
+	TierProcess    Tier = "process"     // survives a crash of the process
+	TierBestEffort Tier = "best-effort" // may lose claims at a failover
+	TierVolatile   Tier = "volatile"    // memory
+)
+
+// Tiered is implemented by stores that know the strength of their promise.
+type Tiered interface {
+	Tier() Tier
+}
