@@ -39,49 +39,55 @@ type Attempt struct {
 // remotePoll is how often an attempt that waits for another process asks the store.
 const remotePoll = 500 * time.Millisecond
 
-// lead asks the store on behalf of every duplicate in the process. It reports whether to start over.
-func (a *Attempt) lead(f *flight, w *wait) (again bool, err error) {
+// lead asks the store on behalf of every duplicate in the process.
+func (a *Attempt) lead(f *flight, w *wait) error {
 	g := a.guard
 	if !g.enter() {
-		g.flights.decide(a.id, f, Decision{}, ErrClosed)
-		return false, ErrClosed
+		f.publish(Decision{}, ErrClosed)
+		g.flights.land(a.id, f, Record{})
+		return ErrClosed
 	}
 	claim := Claim{
 		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
 	}
 	d, err := g.claim(w.ctx, claim)
+	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
+	if err == nil && d.Verdict == Run {
+		a.own(f, claim.Token) // before the followers know, so that it is a claim before anyone waits for it
+		f.publish(d, nil)
+		return nil
+	}
+	f.publish(d, err)
 	for err == nil && d.Verdict == InFlight && w.pause(remotePoll) {
 		d, err = g.claim(w.ctx, claim)
+		a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
+	}
+	if err == nil && d.Verdict == Run {
+		a.own(f, claim.Token)
+		return nil
 	}
 	if err != nil {
 		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
 		g.backlog.add(Settlement{ID: a.id, Token: claim.Token, Ending: Released}, Record{}, a.Route)
 	}
-	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
-	if err != nil || d.Verdict != Run {
-		g.running.Done()
-	} else {
-		a.own(f, claim.Token)
+	g.leave()
+	r := d.Record
+	if err != nil || d.Verdict == InFlight {
+		r = Record{} // nobody watches it now: followers with patience ask the store
 	}
-	g.flights.decide(a.id, f, d, err)
-	return false, err
+	g.flights.land(a.id, f, r)
+	return err
 }
 
 // follow waits for the leader of the operation's flight. It reports whether to start over.
 func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
-	<-f.claimed // bounded by the store's timeout, and by the leader's patience with another process
+	<-f.claimed // bounded by the store's timeout
 	if f.err != nil {
 		return false, f.err
 	}
-	if f.decision.Verdict != Run {
-		a.answer(f.decision.Record, f.decision.Now)
-		return a.Verdict == InFlight && w.pause(remotePoll), nil
-	}
-	if a.answer(f.decision.Record, f.decision.Now); a.Verdict == Mismatch {
-		return false, nil
-	}
-	if !w.until(f.settled) {
+	a.answer(f.decision.Record, f.decision.Now)
+	if a.Verdict != InFlight || !w.until(f.settled) {
 		return false, nil
 	}
 	if f.record.State == StateAbsent || f.record.State == StateUnknown && a.policy.Unknown == Rerun {
@@ -102,6 +108,7 @@ func (a *Attempt) answer(r Record, now time.Time) *Attempt {
 func (a *Attempt) own(f *flight, t Token) {
 	a.token, a.flight = t, f
 	a.deadline = time.Now().Add(a.policy.Timeout)
+	a.guard.owned.Add(1)
 	a.renewal = time.AfterFunc(a.policy.Lease/3, a.keepAlive)
 }
 
@@ -192,7 +199,8 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 	a.ended = true
 	a.renewal.Stop()
 	a.mu.Unlock()
-	defer a.guard.running.Done()
+	defer a.guard.leave()
+	defer a.guard.owned.Add(-1)
 
 	s.ID, s.Token = a.id, a.token
 	next, err := a.guard.settle(ctx, s)

@@ -3,21 +3,18 @@ package refrain
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // A flight is an operation that this process is busy with. Duplicates in the process join it and wait on its channels
 // instead of asking the store.
 type flight struct {
-	fingerprint Fingerprint
-
-	claimed  chan struct{} // closed when the leader knows the store's decision
+	claimed  chan struct{} // closed when the leader knows the store's first decision
 	decision Decision      // after claimed
 	err      error         // after claimed
 
-	settled chan struct{} // closed when the leader's claim has ended; never for a leader that did not get it
-	record  Record        // after settled: what is durable now
+	settled chan struct{} // closed when the operation has ended, or the leader no longer watches it
+	record  Record        // after settled: what is durable now; absent means to ask again
 }
 
 // flights are the operations that this process is busy with.
@@ -26,11 +23,11 @@ type flights struct {
 		mu   sync.Mutex
 		byID map[ID]*flight
 	}
-	owned atomic.Int64
 }
 
-// join returns the operation's flight, and whether the caller leads it: then it must ask the store and call land or decide.
-func (fs *flights) join(id ID, fp Fingerprint) (f *flight, leads bool) {
+// join returns the operation's flight, and whether the caller leads it: then it must ask the store, publish the answer and
+// land the flight.
+func (fs *flights) join(id ID) (f *flight, leads bool) {
 	sh := &fs.shards[id[0]%uint8(len(fs.shards))]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -40,38 +37,26 @@ func (fs *flights) join(id ID, fp Fingerprint) (f *flight, leads bool) {
 	if sh.byID == nil {
 		sh.byID = make(map[ID]*flight)
 	}
-	f = &flight{fingerprint: fp, claimed: make(chan struct{}), settled: make(chan struct{})}
+	f = &flight{claimed: make(chan struct{}), settled: make(chan struct{})}
 	sh.byID[id] = f
 	return f, true
 }
 
-func (fs *flights) remove(id ID) {
+// publish tells the followers the store's first decision.
+func (f *flight) publish(d Decision, err error) {
+	f.decision, f.err = d, err
+	close(f.claimed)
+}
+
+// land ends the flight and tells the followers what is durable now.
+func (fs *flights) land(id ID, f *flight, r Record) {
 	sh := &fs.shards[id[0]%uint8(len(fs.shards))]
 	sh.mu.Lock()
 	delete(sh.byID, id)
 	sh.mu.Unlock()
-}
-
-// decide tells the followers the store's decision. A flight whose leader did not get the claim is over.
-func (fs *flights) decide(id ID, f *flight, d Decision, err error) {
-	f.decision, f.err = d, err
-	if err == nil && d.Verdict == Run {
-		fs.owned.Add(1)
-	} else {
-		fs.remove(id)
-	}
-	close(f.claimed)
-}
-
-// land tells the followers how the leader's claim ended.
-func (fs *flights) land(id ID, f *flight, r Record) {
 	f.record = r
-	fs.owned.Add(-1)
-	fs.remove(id)
 	close(f.settled)
 }
-
-func (fs *flights) count() int { return int(fs.owned.Load()) }
 
 // A wait is the patience of one attempt: its policy's Wait, from the first time it is needed, and its caller's presence.
 type wait struct {

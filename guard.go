@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,10 +40,11 @@ type Guard struct {
 
 	flights flights
 	backlog *backlog
+	owned   atomic.Int64 // attempts that own a claim
 
 	mu      sync.Mutex
 	closing bool
-	running sync.WaitGroup // attempts that own a claim
+	running sync.WaitGroup // attempts that ask for a claim or own one
 }
 
 // New returns a Guard on the store, which stays the caller's to close, after the Guard. The error tells what is wrong with
@@ -106,19 +108,13 @@ func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Atte
 			a.Unrecorded = true
 			return a.answer(r, time.Now()), nil
 		}
-		f, leads := g.flights.join(a.id, a.fingerprint)
-		var again bool
-		var err error
+		f, leads := g.flights.join(a.id)
 		if leads {
-			again, err = a.lead(f, wait)
-		} else {
-			again, err = a.follow(f, wait)
+			return a, a.lead(f, wait)
 		}
-		if err != nil {
-			return nil, err
-		}
-		if !again {
-			return a, nil
+		again, err := a.follow(f, wait)
+		if err != nil || !again {
+			return a, err
 		}
 	}
 }
@@ -130,7 +126,7 @@ func (g *Guard) policyOf(op *Operation) Policy {
 	return g.policy
 }
 
-// enter counts an owner of a claim in, unless the guard is closing.
+// enter counts an attempt in that will ask for a claim, unless the guard is closing.
 func (g *Guard) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -141,8 +137,10 @@ func (g *Guard) enter() bool {
 	return true
 }
 
+func (g *Guard) leave() { g.running.Done() }
+
 // Running returns how many attempts of this guard own a claim now.
-func (g *Guard) Running() int { return g.flights.count() }
+func (g *Guard) Running() int { return int(g.owned.Load()) }
 
 // Unrecorded returns how many endings wait for the store.
 func (g *Guard) Unrecorded() int { return g.backlog.len() }
