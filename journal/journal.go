@@ -1,0 +1,156 @@
+// Package journal keeps on the local disk the endings of operations that a store could not take, until it can.
+//
+// The journal is one append-only file. Every entry is synced before Append returns; when the last entry has been removed
+// the file is emptied.
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// maxBytes bounds the file. Beyond it Append refuses, and the endings stay in the guard's memory only.
+const maxBytes = 256 << 20
+
+// ErrDamaged says that the file is damaged before its end. Entries behind the damage cannot be read; move the file away to
+// start without them, and look into it for what they were.
+var ErrDamaged = errors.New("journal is damaged")
+
+// A Journal implements refrain.Journal. It belongs to one Guard at a time.
+type Journal struct {
+	file    *os.File
+	size    int64
+	entries []refrain.JournalEntry
+	broken  error // after a failed sync nobody knows what the disk holds
+}
+
+var _ refrain.Journal = (*Journal)(nil)
+
+// Open opens or creates the journal in the folder dir. A last entry that was cut short, as by a crash while it was
+// written, is dropped: nobody was told that it was kept. Any other damage is ErrDamaged.
+func Open(dir string) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the journal's folder: %w", err)
+	}
+	name := filepath.Join(dir, "outcomes.journal")
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	j := &Journal{file: file}
+	if err := j.load(); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return j, syncDir(dir)
+}
+
+func (j *Journal) load() error {
+	data, err := os.ReadFile(j.file.Name())
+	if err != nil {
+		return err
+	}
+	for rest := data; len(rest) > 0; {
+		f, n, err := decodeFrame(rest)
+		if errors.Is(err, errTorn) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%w at byte %d: %w", ErrDamaged, j.size, err)
+		}
+		j.apply(f)
+		rest = rest[n:]
+		j.size += int64(n)
+	}
+	return j.file.Truncate(j.size)
+}
+
+func (j *Journal) apply(f frame) {
+	if f.kind == kindAppend {
+		j.entries = append(j.entries, f.entry)
+		return
+	}
+	j.forget(f.entry.ID, f.entry.Record.Token)
+}
+
+func (j *Journal) forget(id refrain.ID, token refrain.Token) {
+	for i, e := range j.entries {
+		if e.ID == id && e.Record.Token == token {
+			j.entries = append(j.entries[:i:i], j.entries[i+1:]...)
+			return
+		}
+	}
+}
+
+// Append implements refrain.Journal.
+func (j *Journal) Append(e refrain.JournalEntry) error {
+	if err := j.write(appendFrame(nil, frame{kind: kindAppend, entry: e})); err != nil {
+		return fmt.Errorf("appending to the journal: %w", err)
+	}
+	j.entries = append(j.entries, e)
+	return nil
+}
+
+// Remove implements refrain.Journal. Removing what is not there does nothing.
+func (j *Journal) Remove(id refrain.ID, token refrain.Token) error {
+	j.forget(id, token)
+	if len(j.entries) == 0 && j.broken == nil {
+		j.size = 0
+		return j.file.Truncate(0)
+	}
+	gone := refrain.JournalEntry{ID: id, Record: refrain.Record{State: refrain.StateUnknown, Token: token}}
+	if err := j.write(appendFrame(nil, frame{kind: kindRemove, entry: gone})); err != nil {
+		return fmt.Errorf("removing from the journal: %w", err)
+	}
+	return nil
+}
+
+// Entries implements refrain.Journal.
+func (j *Journal) Entries() ([]refrain.JournalEntry, error) {
+	return append([]refrain.JournalEntry(nil), j.entries...), nil
+}
+
+// Close closes the file.
+func (j *Journal) Close() error {
+	if err := j.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		return fmt.Errorf("closing the journal: %w", err)
+	}
+	return nil
+}
+
+// write appends and syncs. What a failed write left behind is cut off again; after a failed sync nothing is written any
+// more, for a later sync could succeed without the lost pages.
+func (j *Journal) write(b []byte) error {
+	if j.broken != nil {
+		return j.broken
+	}
+	if j.size+int64(len(b)) > maxBytes {
+		return fmt.Errorf("it has grown to %d bytes", j.size)
+	}
+	if _, err := j.file.WriteAt(b, j.size); err != nil {
+		if cut := j.file.Truncate(j.size); cut != nil {
+			j.broken = cut
+		}
+		return err
+	}
+	if err := j.file.Sync(); err != nil {
+		j.broken = fmt.Errorf("a sync went wrong earlier: %w", err)
+		return err
+	}
+	j.size += int64(len(b))
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
