@@ -1,0 +1,116 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// upstream is a kind of base URLs of upstreams.
+func upstream() kind[*url.URL] {
+	show := func(u *url.URL) string {
+		if u == nil {
+			return ""
+		}
+		return u.String()
+	}
+	return scalar(parseUpstream, show)
+}
+
+func parseUpstream(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		// The error of url.Parse repeats the whole URL; its cause is enough.
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		return nil, fmt.Errorf("not a URL: %w; write one such as http://127.0.0.1:3000", err)
+	case u.User != nil:
+		return nil, errors.New("a user and password do not belong in this URL; clients send their own credentials")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("%q does not begin with http:// or https://", text)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("%q has no host", text)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, fmt.Errorf("%q has a query or fragment; only a path may follow the host", text)
+	case u.Port() != "":
+		if _, err := parsePort(u.Port()); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+// address is a kind of addresses to listen on.
+func address() kind[string] {
+	parse := func(text string) (string, error) {
+		host, port, err := net.SplitHostPort(text)
+		if err != nil {
+			if _, err := parsePort(text); err == nil {
+				return "", fmt.Errorf("%q has no host; did you mean 127.0.0.1:%s, or :%s for all interfaces?", text, text, text)
+			}
+			return "", fmt.Errorf("%q is not an address; write one such as 127.0.0.1:8080", text)
+		}
+		if strings.ContainsAny(host, " /") {
+			return "", fmt.Errorf("%q is not a host", host)
+		}
+		if _, err := parsePort(port); err != nil {
+			return "", err
+		}
+		return text, nil
+	}
+	return scalar(parse, strings.Clone)
+}
+
+func parsePort(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("port %q is not a number from 0 to 65535", text)
+	}
+	return int(n), nil
+}
+
+// laterStores are the schemes of stores that this version does not have.
+var laterStores = []string{"redis", "rediss", "redis+cluster", "redis+sentinel", "postgres", "postgresql", "mysql"}
+
+// A Store names a store: memory:, or pebble:DIR.
+type Store struct {
+	Scheme string
+	Dir    string
+}
+
+func (s Store) String() string { return s.Scheme + ":" + s.Dir }
+
+// store is a kind of store URLs.
+func store() kind[Store] { return scalar(ParseStore, Store.String) }
+
+// ParseStore reads a store's URL. The error never repeats it, for it may hold a password.
+func ParseStore(text string) (Store, error) {
+	const supported = "supported: memory:, pebble:DIR"
+	scheme, rest, found := strings.Cut(text, ":")
+	switch {
+	case !found:
+		return Store{}, fmt.Errorf("this is not a store's URL; did you mean pebble:DIR? %s", supported)
+	case slices.Contains(laterStores, scheme):
+		return Store{}, fmt.Errorf("a store of scheme %s is not in this version; %s", scheme, supported)
+	case scheme == "memory" && rest != "":
+		return Store{}, errors.New("memory: takes nothing after the colon")
+	case scheme == "memory":
+		return Store{Scheme: scheme}, nil
+	case scheme != "pebble":
+		return Store{}, fmt.Errorf("scheme %q is not known; %s", scheme, supported)
+	case strings.HasPrefix(rest, "//"):
+		return Store{}, errors.New("pebble: takes a directory, not a host; write pebble:./dir or pebble:/abs/dir")
+	case rest == "":
+		return Store{}, errors.New("pebble: needs a directory; write pebble:./refrain-data")
+	}
+	return Store{Scheme: scheme, Dir: rest}, nil
+}
+
+// dynamic reports whether the address leaves the port to the system, so that two of the same text differ.
+func dynamic(address string) bool { return strings.HasSuffix(address, ":0") }

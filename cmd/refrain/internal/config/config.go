@@ -1,0 +1,187 @@
+// Package config reads Refrain's YAML file, lays flags and environment variables over it, and compiles it for the
+// middleware. It knows where every setting came from, and reports everything that is wrong at once.
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"slices"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// A Config is everything that `refrain proxy` can be told.
+type Config struct {
+	Upstream *url.URL // nil if nothing names one
+	Listen   string
+	Admin    string
+	Store    Store
+	Defaults Policy
+	Routes   []Route
+
+	origins map[string]Origin
+}
+
+// A Route is some requests and what holds for them.
+type Route struct {
+	Match  []Pattern
+	Policy Policy
+}
+
+// A Pattern is one of net/http, such as "POST /charges/{id}", and its place in the file.
+type Pattern struct {
+	Text   string
+	Origin Origin
+}
+
+// A Setting is a value as the file would write it, and where it came from.
+type Setting struct {
+	Name, Value string
+	Origin      Origin
+}
+
+// An Override is a setting from outside the file: a flag or an environment variable.
+type Override struct {
+	Name   string // upstream, listen, admin or store
+	Value  string
+	Source string // "flag --listen"
+}
+
+// maxFile bounds the file: its syntax tree takes many times as much.
+const maxFile = 256 << 10
+
+// Load reads the file, unless path is empty, and lays the overrides over it, each over those before it. If what is wrong
+// is in there, the error is Problems.
+func Load(path string, over ...Override) (*Config, error) {
+	if path == "" {
+		return Parse("", nil, over...)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, text, over...)
+}
+
+// Parse does what Load does with the text of a file of that name.
+func Parse(name string, text []byte, over ...Override) (*Config, error) {
+	d := &decoder{source: name}
+	c := &Config{
+		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
+		Store:    Store{Scheme: "pebble", Dir: "./refrain-data"},
+		Defaults: builtin(),
+		origins:  map[string]Origin{},
+	}
+	if len(text) > maxFile {
+		return nil, Problems{{Origin: Origin{Source: name}, Text: fmt.Sprintf("longer than %s", showSize(maxFile))}}
+	}
+	root := d.parseTree(bytes.TrimPrefix(text, []byte("\ufeff")))
+	if len(d.problems) > 0 {
+		return nil, d.problems
+	}
+	if root == nil {
+		root = ast.Null(token.New("", "", &token.Position{}))
+	}
+	c.read(d.at(root, ""))
+	for _, o := range over {
+		c.override(d, o)
+	}
+	c.check(d)
+	if len(d.problems) > 0 {
+		return nil, d.problems.sorted()
+	}
+	return c, nil
+}
+
+// read reads the file: its routes after everything else, since they inherit the defaults.
+func (c *Config) read(root value) {
+	var routes value
+	keep := field{name: "routes", read: func(v value) { routes = v }}
+	known := append(c.fields(), prefixed("defaults.", c.Defaults.fields())...)
+	root.fields(append(known, keep), "")
+	c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin})
+	if routes.d == nil {
+		c.Routes = []Route{{Match: []Pattern{{Text: "POST /"}, {Text: "PATCH /"}}, Policy: c.Defaults.clone()}}
+		return
+	}
+	c.readRoutes(routes)
+}
+
+func (c *Config) readRoutes(v value) {
+	seq, ok := v.node.(*ast.SequenceNode)
+	if !ok || len(seq.Values) == 0 {
+		v.fault("expected a list of routes; without this field, POST / and PATCH / are the routes")
+		return
+	}
+	items, _ := v.items()
+	for _, item := range items {
+		c.Routes = append(c.Routes, c.readRoute(item))
+	}
+	checkPatterns(v.d, c.Routes)
+}
+
+func (c *Config) readRoute(v value) Route {
+	r := Route{Policy: c.Defaults.clone()}
+	match := field{name: "match", read: func(v value) { r.Match = readPatterns(v) }}
+	v.fields(append([]field{match}, r.Policy.fields()...), "")
+	if r.Match == nil {
+		v.fault(`needs match: the requests that it is about, such as "POST /charges"`)
+	}
+	r.Policy.check(v)
+	return r
+}
+
+// fields returns the settings beside the policies.
+func (c *Config) fields() []field {
+	return []field{
+		bind(c.origins, "upstream", &c.Upstream, upstream()),
+		bind(c.origins, "listen", &c.Listen, address()),
+		bind(c.origins, "admin", &c.Admin, address()),
+		bind(c.origins, "store", &c.Store, store()),
+	}
+}
+
+// Settings returns every setting beside the policies.
+func (c *Config) Settings() []Setting { return settings(c.fields(), c.origins) }
+
+func (c *Config) override(d *decoder, o Override) {
+	fields := c.fields()
+	i := slices.IndexFunc(fields, func(f field) bool { return f.name == o.Name })
+	text := ast.String(token.New(o.Value, o.Value, &token.Position{}))
+	fields[i].read(value{d: d, node: text, origin: Origin{Source: o.Source}})
+}
+
+// check reports settings that contradict each other.
+func (c *Config) check(d *decoder) {
+	if c.Admin == c.Listen && !dynamic(c.Admin) {
+		at := value{d: d, path: "admin", origin: c.origins["admin"]}
+		if at.origin == (Origin{}) {
+			at.path, at.origin = "listen", c.origins["listen"]
+		}
+		at.fault("admin and listen are both %s; they need an address each", c.Admin)
+	}
+}
+
+func prefixed(prefix string, fields []field) []field {
+	for i := range fields {
+		fields[i].name = prefix + fields[i].name
+	}
+	return fields
+}
+
+func settings(fields []field, origins map[string]Origin) []Setting {
+	all := make([]Setting, len(fields))
+	for i, f := range fields {
+		all[i] = Setting{Name: f.name, Value: f.show(), Origin: origins[f.name]}
+	}
+	return all
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
+var ownHeaders = []string{
+	"Idempotent-Replayed", "Idempotency-Status", "Idempotency-Expires", "Idempotency-Attempt", "Idempotency-Fence",
+}
+
+// header is a kind of names of request headers.
+func header() kind[string] { return scalar(parseHeader, strings.Clone) }
+
+func parseHeader(name string) (string, error) {
+	if name == "" {
+		return "", errors.New("the header's name is missing")
+	}
+	if i := strings.IndexFunc(name, notTokenChar); i >= 0 {
+		return "", fmt.Errorf("%q is not a header's name: %q does not belong in one", name, name[i])
+	}
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	if slices.Contains(ownHeaders, name) {
+		return "", fmt.Errorf("%s is set by Refrain itself; clients' copies are stripped", name)
+	}
+	return name, nil
+}
+
+// notTokenChar reports whether r cannot be in a token (RFC 9110, section 5.6.2).
+func notTokenChar(r rune) bool {
+	switch {
+	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
+
+// source is a kind of places in a request, such as header:NAME. Plain words stand for themselves; schemes of later
+// versions are told apart from nonsense.
+func source(words []string, later ...string) kind[string] {
+	supported := "supported: " + strings.Join(append([]string{"header:NAME"}, words...), ", ")
+	parse := func(text string) (string, error) {
+		scheme, name, _ := strings.Cut(text, ":")
+		switch {
+		case slices.Contains(words, text):
+			return text, nil
+		case scheme == "header":
+			name, err := parseHeader(name)
+			return "header:" + name, err
+		case slices.Contains(later, scheme):
+			return "", fmt.Errorf("%q is not in this version; %s", text, supported)
+		case !strings.Contains(text, ":") && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
+			return "", fmt.Errorf("%q does not say where to look; did you mean header:%s?", text, text)
+		}
+		return "", fmt.Errorf("%q is not known; %s", text, supported)
+	}
+	return scalar(parse, strings.Clone)
+}
+
+// status is a kind of statuses of an answer: a class such as 4xx, or one such as 409.
+func status() kind[string] {
+	parse := func(text string) (string, error) {
+		if len(text) == 3 && text[0] >= '2' && text[0] <= '5' && strings.EqualFold(text[1:], "xx") {
+			return strings.ToLower(text), nil
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return "", fmt.Errorf("%q is not a status; write a class such as 4xx, or one such as 409", text)
+		}
+		if n < 200 || n > 599 {
+			return "", fmt.Errorf("%d is not a status that ends a request; they go from 200 to 599", n)
+		}
+		return strconv.Itoa(n), nil
+	}
+	return scalar(parse, strings.Clone)
+}
+
+// pointer is a kind of JSON pointers (RFC 6901) to a member of the body.
+func pointer() kind[string] {
+	parse := func(text string) (string, error) {
+		if !strings.HasPrefix(text, "/") {
+			return "", fmt.Errorf("%q is not a JSON pointer; it must begin with a slash, as in /amount", text)
+		}
+		rest := strings.NewReplacer("~0", "", "~1", "").Replace(text)
+		if strings.Contains(rest, "~") {
+			return "", fmt.Errorf("%q is not a JSON pointer; write ~ as ~0, and / inside a name as ~1", text)
+		}
+		return text, nil
+	}
+	return scalar(parse, strings.Clone)
+}

@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// maxAnswerHead bounds the status line and header fields of one answer.
+const maxAnswerHead = 1 << 20
+
+var errHeadTooLarge = errors.New("the answer's header is larger than 1 MiB")
+
+// A conn is a connection to the upstream.
+type conn struct {
+	net.Conn
+	raw       net.Conn // below TLS
+	reader    *bufio.Reader
+	headLeft  int // bytes that may still be read while a head is; negative: no limit
+	reused    bool
+	idleSince time.Time
+}
+
+func newConn(c, raw net.Conn) *conn {
+	uc := &conn{Conn: c, raw: raw}
+	uc.reader = bufio.NewReaderSize(headReader{uc}, 4096)
+	return uc
+}
+
+// headReader reads from the connection and bounds the size of a head.
+type headReader struct{ c *conn }
+
+func (r headReader) Read(p []byte) (int, error) {
+	c := r.c
+	if c.headLeft == 0 {
+		return 0, errHeadTooLarge
+	}
+	if c.headLeft > 0 {
+		p = p[:min(len(p), c.headLeft)]
+	}
+	n, err := c.Conn.Read(p)
+	if c.headLeft > 0 {
+		c.headLeft -= n
+	}
+	return n, err
+}
+
+// send writes the request in one system call where it can, and returns how many bytes left.
+func (c *conn) send(ctx context.Context, head, body []byte) (int64, error) {
+	deadline, _ := ctx.Deadline()
+	if err := c.SetDeadline(deadline); err != nil {
+		return 0, err
+	}
+	if len(body) == 0 {
+		n, err := c.Write(head)
+		return int64(n), err
+	}
+	parts := net.Buffers{head, body}
+	return parts.WriteTo(c.Conn)
+}
+
+// answer reads the head of the final answer to a request with the given method. Interim answers go to interim.
+func (c *conn) answer(req *http.Request, interim func(*http.Response)) (*http.Response, error) {
+	for {
+		c.headLeft = maxAnswerHead
+		resp, err := http.ReadResponse(c.reader, req)
+		c.headLeft = -1
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		switch {
+		case resp.StatusCode == http.StatusSwitchingProtocols:
+			return nil, errors.New("the upstream switched protocols unasked")
+		case resp.StatusCode >= 200:
+			return resp, nil
+		case resp.StatusCode != http.StatusContinue: // nobody asked for that one
+			interim(resp)
+		}
+	}
+}
+
+// alive reports whether an idle connection is still open with nothing to read on it.
+func (c *conn) alive() bool {
+	if c.reader.Buffered() > 0 {
+		return false
+	}
+	sys, ok := c.raw.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	rc, err := sys.SyscallConn()
+	if err != nil {
+		return false
+	}
+	alive := false
+	err = rc.Read(func(fd uintptr) bool {
+		alive = quiet(fd)
+		return true
+	})
+	return err == nil && alive
+}

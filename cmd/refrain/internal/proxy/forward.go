@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// forward sends a guarded request to the upstream, once, and copies the answer. The middleware around it has read the
+// body, bounded the time, and captures what is written.
+func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		p.fail(w, r, fmt.Errorf("%w: reading its body: %w", errNotSent, err))
+		return
+	}
+	head := p.heads.Get().(*[]byte)
+	*head = appendHead((*head)[:0], r, p.base, len(body))
+	c, err := p.upstream.send(r.Context(), *head, body)
+	p.heads.Put(head)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	resp, err := c.answer(r, func(interim *http.Response) { passOn(w, interim) })
+	if err != nil {
+		_ = c.Close()
+		p.fail(w, r, fmt.Errorf("reading the answer: %w", err))
+		return
+	}
+	if err := p.copyAnswer(w, r, resp); err != nil {
+		_ = c.Close()
+		p.log.Warn("the upstream's answer was cut short", "route", r.Pattern, "err", err)
+		refrainhttp.SetOutcome(r.Context(), refrainhttp.Unknown)
+		panic(http.ErrAbortHandler) // whatever came must not look like a whole answer
+	}
+	if resp.Close {
+		_ = c.Close()
+		return
+	}
+	p.upstream.keep(c)
+}
+
+// passOn forwards an interim answer (RFC 9110, section 15.2).
+func passOn(w http.ResponseWriter, interim *http.Response) {
+	h := w.Header()
+	copyFields(h, interim.Header)
+	w.WriteHeader(interim.StatusCode)
+	clear(h)
+}
+
+// fail answers for an upstream that did not.
+func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
+	problem := refrainhttp.Problem{
+		Status: http.StatusBadGateway, Code: "upstream-unreachable", Retryable: true,
+		Title:  "The upstream cannot be reached",
+		Detail: "Nothing was sent to it, so nothing happened. Try again with the same key.",
+	}
+	class := refrainhttp.Release
+	if !errors.Is(err, errNotSent) {
+		class = refrainhttp.Unknown
+		problem = refrainhttp.Problem{
+			Status: http.StatusBadGateway, Code: "outcome-unknown",
+			Title:  "The upstream did not answer",
+			Detail: "The request was sent, and whether it was carried out is not known. A retry is not run again.",
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			problem.Status, problem.Title = http.StatusGatewayTimeout, "The upstream did not answer in time"
+		}
+	}
+	p.log.Warn("upstream failed", "method", r.Method, "class", class, "err", err)
+	refrainhttp.SetOutcome(r.Context(), class)
+	problem.Write(w)
+}

@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strconv"
+	"sync/atomic"
+)
+
+// StrictListener returns a listener whose connections refuse requests that have both a Content-Length and a
+// Transfer-Encoding, the stuff that request smuggling is made of. RFC 9112, section 6.3, lets a server choose the
+// Transfer-Encoding, which net/http does without a trace.
+func StrictListener(l net.Listener) net.Listener { return strictListener{l} }
+
+type strictListener struct{ net.Listener }
+
+func (l strictListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &StrictConn{Conn: c}, nil
+}
+
+// A StrictConn follows the requests that are read from it, from head to head.
+type StrictConn struct {
+	net.Conn
+	framing  framing
+	hijacked atomic.Bool
+}
+
+// Hijacked says that what is read from now on is no HTTP/1 any more.
+func (c *StrictConn) Hijacked() { c.hijacked.Store(true) }
+
+const refusal = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n" +
+	"Content-Length: 73\r\n\r\n400 Bad Request: a request has Content-Length or Transfer-Encoding, not both"
+
+// Read reads, and ends the connection where a request is ambiguous: its head is withheld from the server.
+func (c *StrictConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.hijacked.Load() || c.framing.follow(p[:n]) {
+		return n, err
+	}
+	_, _ = io.WriteString(c.Conn, refusal)
+	return 0, io.EOF
+}
+
+// A framing knows where in a stream of HTTP/1 requests the next head begins. Where it cannot follow it gives up: net/http
+// refuses such a request too, and closes the connection.
+type framing struct {
+	state   framingState
+	line    []byte // the start of a line whose end is yet to come
+	skip    int64  // bytes of a body or chunk that are yet to come
+	length  bool   // the head has a Content-Length
+	chunked bool   // the head has a Transfer-Encoding
+}
+
+type framingState uint8
+
+const (
+	inRequestLine framingState = iota
+	inFields
+	inBody
+	inChunkSize
+	inChunk
+	inTrailer
+	lost
+)
+
+// maxLine is more than net/http reads of a head.
+const maxLine = 2 << 20
+
+// follow reads b and reports whether all that ended in it was unambiguous.
+func (f *framing) follow(b []byte) bool {
+	for len(b) > 0 && f.state != lost {
+		if f.state == inBody || f.state == inChunk {
+			n := min(int64(len(b)), f.skip)
+			b, f.skip = b[n:], f.skip-n
+			if f.skip == 0 {
+				f.bodyEnds()
+			}
+			continue
+		}
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 {
+			f.line = append(f.line, b...)
+			if len(f.line) > maxLine {
+				f.state = lost
+			}
+			return true
+		}
+		line := b[:end]
+		if len(f.line) > 0 {
+			f.line = append(f.line, line...)
+			line = f.line
+		}
+		if !f.lineEnds(bytes.TrimSuffix(line, []byte("\r"))) {
+			return false
+		}
+		f.line = f.line[:0]
+		b = b[end+1:]
+	}
+	return true
+}
+
+func (f *framing) bodyEnds() {
+	if f.state == inBody {
+		f.state = inRequestLine
+		return
+	}
+	f.state = inChunkSize
+}
+
+// lineEnds takes one line without its end.
+func (f *framing) lineEnds(line []byte) bool {
+	switch f.state {
+	case inRequestLine:
+		*f = framing{state: inFields, line: f.line}
+		if bytes.HasPrefix(line, []byte("PRI ")) || len(line) == 0 {
+			f.state = lost // HTTP/2, or nonsense
+		}
+	case inFields:
+		if len(line) == 0 {
+			return f.headEnds()
+		}
+		f.field(line)
+	case inChunkSize:
+		size, _, _ := bytes.Cut(line, []byte(";"))
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(size)), 16, 62)
+		if err != nil {
+			f.state = lost
+			return true
+		}
+		f.state, f.skip = inChunk, int64(n)+2 // and the line end behind it
+		if n == 0 {
+			f.state = inTrailer
+		}
+	case inTrailer:
+		if len(line) == 0 {
+			f.state = inRequestLine
+		}
+	}
+	return true
+}
+
+func (f *framing) field(line []byte) {
+	name, value, _ := bytes.Cut(line, []byte(":"))
+	switch {
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 63)
+		if err != nil {
+			f.state = lost
+		}
+		f.length, f.skip = true, int64(n)
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+		f.chunked = true
+	}
+}
+
+func (f *framing) headEnds() bool {
+	switch {
+	case f.length && f.chunked:
+		return false
+	case f.chunked:
+		f.state = inChunkSize
+	case f.skip > 0:
+		f.state = inBody
+	default:
+		f.state = inRequestLine
+	}
+	return true
+}
