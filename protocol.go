@@ -108,6 +108,7 @@ type Settlement struct {
 //
 // Finishing twice with one token is one finish: the first outcome stands.
 func (s Settlement) Apply(cur Record, now time.Time) (next Record, written bool, err error) {
+	cur = cur.At(now) // a record past its time is absent, whether the store has removed it or not
 	if cur.State == StateAbsent || cur.Token != s.Token || s.Token == (Token{}) {
 		return Record{}, false, ErrStale
 	}
@@ -115,7 +116,7 @@ func (s Settlement) Apply(cur Record, now time.Time) (next Record, written bool,
 		if s.Ending != Finished {
 			return Record{}, false, ErrStale
 		}
-		return cur.At(now), false, nil
+		return cur, false, nil
 	}
 	next = cur
 	switch s.Ending {

@@ -15,7 +15,8 @@ type Store interface {
 	// Claim asks for an operation. The fences that a store hands out for one operation only grow, also across releases,
 	// restarts and expiry.
 	Claim(ctx context.Context, c Claim) (Decision, error)
-	// Settle ends a claim and returns the record after it, or ErrStale.
+	// Settle ends a claim and returns the record after it, or ErrStale. The settlement's outcome is the store's from then
+	// on: it may keep it and give it to others, so that the caller must not write to it, nor to its slices.
 	Settle(ctx context.Context, s Settlement) (Record, error)
 	// Renew extends a claim and returns nil or ErrStale. It need not be durable: a lost renewal makes an operation
 	// unknown, never run again.
