@@ -21,6 +21,7 @@ func upstream() kind[*url.URL] {
 	return scalar(parseUpstream, show)
 }
 
+// parseUpstream reads an upstream's URL. Its errors never repeat it, for it may hold a password.
 func parseUpstream(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -33,11 +34,11 @@ func parseUpstream(text string) (*url.URL, error) {
 	case u.User != nil:
 		return nil, errors.New("a user and password do not belong in this URL; clients send their own credentials")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("%q does not begin with http:// or https://", text)
+		return nil, errors.New("does not begin with http:// or https://")
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("%q has no host", text)
+		return nil, errors.New("has no host; write one such as http://127.0.0.1:3000")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, fmt.Errorf("%q has a query or fragment; only a path may follow the host", text)
+		return nil, errors.New("has a query or fragment; only a path may follow the host")
 	case u.Port() != "":
 		if _, err := parsePort(u.Port()); err != nil {
 			return nil, err
@@ -94,6 +95,8 @@ func ParseStore(text string) (Store, error) {
 	const supported = "supported: memory:, pebble:DIR"
 	scheme, rest, found := strings.Cut(text, ":")
 	switch {
+	case text == "memory":
+		return Store{}, errors.New(`did you mean "memory:"? In the file it needs the quotes`)
 	case !found:
 		return Store{}, fmt.Errorf("this is not a store's URL; did you mean pebble:DIR? %s", supported)
 	case slices.Contains(laterStores, scheme):

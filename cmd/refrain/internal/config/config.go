@@ -36,6 +36,8 @@ type Route struct {
 type Pattern struct {
 	Text   string
 	Origin Origin
+
+	path string
 }
 
 // A Setting is a value as the file would write it, and where it came from.
@@ -106,17 +108,17 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 func (c *Config) read(root value) {
 	var routes value
 	keep := field{name: "routes", read: func(v value) { routes = v }}
-	known := append(c.fields(), prefixed("defaults.", c.Defaults.fields())...)
-	root.fields(append(known, keep), "")
-	c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin})
+	fields := append(c.fields(), prefixed("defaults.", c.Defaults.fields())...)
+	root.fields(append(fields, keep), "")
+	known := c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin}, nil)
 	if routes.d == nil {
 		c.Routes = []Route{{Match: []Pattern{{Text: "POST /"}, {Text: "PATCH /"}}, Policy: c.Defaults.clone()}}
 		return
 	}
-	c.readRoutes(routes)
+	c.readRoutes(routes, known)
 }
 
-func (c *Config) readRoutes(v value) {
+func (c *Config) readRoutes(v value, known []contradiction) {
 	seq, ok := v.node.(*ast.SequenceNode)
 	if !ok || len(seq.Values) == 0 {
 		v.fault("expected a list of routes; without this field, POST / and PATCH / are the routes")
@@ -124,19 +126,19 @@ func (c *Config) readRoutes(v value) {
 	}
 	items, _ := v.items()
 	for _, item := range items {
-		c.Routes = append(c.Routes, c.readRoute(item))
+		c.Routes = append(c.Routes, c.readRoute(item, known))
 	}
 	checkPatterns(v.d, c.Routes)
 }
 
-func (c *Config) readRoute(v value) Route {
+func (c *Config) readRoute(v value, known []contradiction) Route {
 	r := Route{Policy: c.Defaults.clone()}
 	match := field{name: "match", read: func(v value) { r.Match = readPatterns(v) }}
 	v.fields(append([]field{match}, r.Policy.fields()...), "")
-	if r.Match == nil {
+	if _, ok := v.pairs(); ok && r.Match == nil {
 		v.fault(`needs match: the requests that it is about, such as "POST /charges"`)
 	}
-	r.Policy.check(v)
+	r.Policy.check(v, known)
 	return r
 }
 

@@ -69,6 +69,9 @@ func (d *decoder) syntax(err error) {
 	p := Problem{Origin: Origin{Source: d.source}, Text: err.Error()}
 	if e, ok := err.(yaml.Error); ok { //nolint:errorlint // the parser returns it bare
 		p.Text = "not YAML: " + e.GetMessage()
+		if strings.Contains(p.Text, "mapping value") {
+			p.Text += "; a value that ends with a colon or contains one before a space needs quotes"
+		}
 		p.Origin = d.place(e.GetToken())
 	}
 	d.problems = append(d.problems, p)

@@ -33,7 +33,7 @@ func unknownField(fields []field, prefix, name string) string {
 
 // nearest returns the candidate that a typing error may have turned into name, or "".
 func nearest(name string, candidates []string) string {
-	best, bound := "", 1+len(name)/3
+	best, bound := "", min(1+len(name)/3, len(name)/2)
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), strings.ToLower(c), bound); d <= bound {
 			best, bound = c, d-1

@@ -8,12 +8,18 @@ import (
 	"strings"
 )
 
-// methods are those that can be protected: the others change nothing, or are no requests to an upstream.
-var methods = []string{"POST", "PUT", "PATCH", "DELETE"}
+// methods are those that can be protected, safe those that change nothing.
+var (
+	methods = []string{"POST", "PUT", "PATCH", "DELETE"}
+	safe    = []string{"GET", "HEAD", "OPTIONS", "TRACE"}
+)
 
 // readPatterns reads a route's match: one pattern or a list of them.
 func readPatterns(v value) []Pattern {
-	items, _ := v.items()
+	items, ok := v.items()
+	if ok && len(items) == 0 {
+		v.fault(`is empty; write a method and a path, such as "POST /charges"`)
+	}
 	patterns := make([]Pattern, 0, len(items))
 	for _, item := range items {
 		text, ok := item.scalar()
@@ -24,7 +30,7 @@ func readPatterns(v value) []Pattern {
 			item.fault("%s", why)
 			continue
 		}
-		patterns = append(patterns, Pattern{Text: text, Origin: item.origin})
+		patterns = append(patterns, Pattern{Text: text, Origin: item.origin, path: item.path})
 	}
 	return patterns
 }
@@ -39,6 +45,8 @@ func checkMethod(pattern string) string {
 		return ""
 	case slices.Contains(methods, strings.ToUpper(method)):
 		return fmt.Sprintf("method %q must be in capitals: %s", method, strings.ToUpper(method))
+	case slices.Contains(safe, method):
+		return fmt.Sprintf("%s changes nothing on the upstream, so there is nothing to protect; remove it", method)
 	}
 	have := strings.Join(methods, ", ")
 	if near := nearest(method, methods); near != "" {
@@ -52,9 +60,9 @@ func checkMethod(pattern string) string {
 func checkPatterns(d *decoder, routes []Route) {
 	mux := http.NewServeMux()
 	places := map[string]Origin{}
-	for i, r := range routes {
-		for j, p := range r.Match {
-			at := value{d: d, path: fmt.Sprintf("routes[%d].match[%d]", i, j), origin: p.Origin}
+	for _, r := range routes {
+		for _, p := range r.Match {
+			at := value{d: d, path: p.path, origin: p.Origin}
 			if first, twice := places[p.Text]; twice {
 				at.fault("%q is matched already at %s; remove one", p.Text, first)
 				continue

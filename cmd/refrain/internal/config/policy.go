@@ -2,8 +2,6 @@ package config
 
 import (
 	"maps"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -130,78 +128,3 @@ const maxBody = 64 << 20
 
 // Settings returns every setting of the policy, in the order of the file's reference.
 func (p *Policy) Settings() []Setting { return settings(p.fields(), p.origins) }
-
-// check reports settings that contradict each other, at the place of the one that the file gave, or at the policy itself.
-func (p *Policy) check(at value) {
-	if p.Wait > p.Timeout {
-		p.fault(at, "in_flight.wait", "%s is longer than an execution may last; timeout is %s (%s)",
-			showDuration(p.Wait), showDuration(p.Timeout), p.origins["timeout"])
-	}
-	if len(p.Key.From) == 0 {
-		p.fault(at, "key.from", "is empty; write header:Idempotency-Key")
-	}
-	p.checkPrincipal(at)
-	p.checkFingerprint(at)
-	p.checkOutcome(at)
-}
-
-func (p *Policy) checkPrincipal(at value) {
-	switch who := p.Scope.Principal; {
-	case len(who) == 0:
-		p.fault(at, "scope.principal", "is empty; write none if all callers are one and the same")
-	case len(who) > 1 && slices.Contains(who, "none"):
-		p.fault(at, "scope.principal", "none stands alone; remove it or the others")
-	}
-}
-
-func (p *Policy) checkFingerprint(at value) {
-	f := &p.Fingerprint
-	for _, part := range []struct {
-		name     string
-		pointers []string
-	}{{"fingerprint.include", f.Include}, {"fingerprint.exclude", f.Exclude}} {
-		if len(part.pointers) > 0 && f.Body != "auto" && f.Body != "json" {
-			p.fault(at, part.name, "applies to JSON bodies, but fingerprint.body is %s (%s)", f.Body,
-				p.origins["fingerprint.body"])
-		}
-	}
-}
-
-// checkOutcome sees to it that every status is in exactly one class.
-func (p *Policy) checkOutcome(at value) {
-	classes := []struct {
-		name     string
-		statuses []string
-	}{
-		{"outcome.final", p.Outcome.Final}, {"outcome.release", p.Outcome.Release}, {"outcome.unknown", p.Outcome.Unknown},
-	}
-	in := map[string]string{}
-	for _, class := range classes {
-		for _, s := range class.statuses {
-			if other, twice := in[s]; twice && other != class.name {
-				p.fault(at, class.name, "%s is also in %s (%s); remove it from one", s, other, p.origins[other])
-			}
-			in[s] = class.name
-		}
-	}
-	for _, s := range []string{"2xx", "3xx", "4xx", "5xx"} {
-		if in[s] == "" {
-			p.fault(at, "outcome", "%s is in no class; add it to final, release or unknown", s)
-		}
-	}
-}
-
-// fault reports a problem of a field where the file gave it; if it is a default, or given elsewhere, at the policy.
-func (p *Policy) fault(at value, name, format string, args ...any) {
-	origin := p.origins[name]
-	for field, o := range p.origins {
-		if strings.HasPrefix(field, name+".") && (origin.Line == 0 || o.Line < origin.Line) {
-			origin = o
-		}
-	}
-	if origin.Line > 0 {
-		at.origin = origin
-	}
-	at.path = join(at.path, name)
-	at.fault(format, args...)
-}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A contradiction is a setting that does not go together with others.
+type contradiction struct {
+	field, text string
+}
+
+// check reports the policy's contradictions but those that its defaults have too, and returns all. Each is reported where
+// the file gave the field, and for a default at the policy's own place.
+func (p *Policy) check(at value, known []contradiction) []contradiction {
+	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkFingerprint(), p.checkOutcome())
+	for _, c := range all {
+		if slices.Contains(known, c) {
+			continue
+		}
+		v := value{d: at.d, path: join(at.path, c.field), origin: at.origin}
+		if o := p.origins[c.field]; o.Line > 0 {
+			v.origin = o
+		}
+		v.fault("%s", c.text)
+	}
+	return all
+}
+
+func contradict(field, format string, args ...any) []contradiction {
+	return []contradiction{{field, fmt.Sprintf(format, args...)}}
+}
+
+func (p *Policy) checkWait() []contradiction {
+	if _, given := p.origins["in_flight.wait"]; !given || p.Wait <= p.Timeout {
+		return nil
+	}
+	return contradict("in_flight.wait", "%s is longer than an execution may last; timeout is %s (%s)",
+		showDuration(p.Wait), showDuration(p.Timeout), p.origins["timeout"])
+}
+
+func (p *Policy) checkKey() []contradiction {
+	switch who := p.Scope.Principal; {
+	case len(p.Key.From) == 0:
+		return contradict("key.from", "is empty; write header:Idempotency-Key")
+	case len(who) == 0:
+		return contradict("scope.principal", "is empty; write none if all callers are one and the same")
+	case len(who) > 1 && slices.Contains(who, "none"):
+		return contradict("scope.principal", "none stands alone; remove it or the others")
+	}
+	return nil
+}
+
+func (p *Policy) checkFingerprint() []contradiction {
+	f := &p.Fingerprint
+	const text = "applies to JSON bodies, but fingerprint.body is %s (%s)"
+	switch {
+	case f.Body == "auto" || f.Body == "json":
+	case len(f.Include) > 0:
+		return contradict("fingerprint.include", text, f.Body, p.origins["fingerprint.body"])
+	case len(f.Exclude) > 0:
+		return contradict("fingerprint.exclude", text, f.Body, p.origins["fingerprint.body"])
+	}
+	return nil
+}
+
+// checkOutcome sees to it that every status is in exactly one class.
+func (p *Policy) checkOutcome() (all []contradiction) {
+	in := map[string][]string{}
+	for _, class := range []struct {
+		field    string
+		statuses []string
+	}{
+		{"outcome.final", p.Outcome.Final}, {"outcome.release", p.Outcome.Release}, {"outcome.unknown", p.Outcome.Unknown},
+	} {
+		for _, s := range class.statuses {
+			if in[s] = append(in[s], class.field); len(in[s]) > 1 {
+				all = append(all, p.inTwo(s, in[s])...)
+			}
+		}
+	}
+	for _, s := range []string{"2xx", "3xx", "4xx", "5xx"} {
+		if in[s] == nil {
+			all = append(all, contradict(p.given("outcome."), "%s is in no class; add it to final, release or unknown", s)...)
+		}
+	}
+	return all
+}
+
+// inTwo blames the class that the file gives.
+func (p *Policy) inTwo(status string, classes []string) []contradiction {
+	field, other := classes[len(classes)-1], classes[0]
+	if _, given := p.origins[field]; !given {
+		field, other = other, field
+	}
+	return contradict(field, "%s is also in %s (%s); remove it from one", status, other, p.origins[other])
+}
+
+// given returns the first field with the prefix that the file gives. There is one.
+func (p *Policy) given(prefix string) (field string) {
+	for name := range p.origins {
+		if strings.HasPrefix(name, prefix) && (field == "" || name < field) {
+			field = name
+		}
+	}
+	return field
+}
