@@ -34,7 +34,7 @@ type StrictConn struct {
 func (c *StrictConn) Hijacked() { c.hijacked.Store(true) }
 
 const refusal = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n" +
-	"Content-Length: 73\r\n\r\n400 Bad Request: a request has Content-Length or Transfer-Encoding, not both"
+	"Content-Length: 76\r\n\r\n400 Bad Request: a request has Content-Length or Transfer-Encoding, not both"
 
 // Read reads, and ends the connection where a request is ambiguous: its head is withheld from the server.
 func (c *StrictConn) Read(p []byte) (int, error) {
@@ -149,10 +149,10 @@ func (f *framing) field(line []byte) {
 	switch {
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 63)
-		if err != nil {
-			f.state = lost
-		}
 		f.length, f.skip = true, int64(n)
+		if err != nil {
+			f.skip = -1
+		}
 	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		f.chunked = true
 	}
@@ -164,6 +164,8 @@ func (f *framing) headEnds() bool {
 		return false
 	case f.chunked:
 		f.state = inChunkSize
+	case f.skip < 0:
+		f.state = lost
 	case f.skip > 0:
 		f.state = inBody
 	default:
