@@ -51,7 +51,7 @@ type try struct {
 
 	mu     sync.Mutex
 	timer  *time.Timer
-	sent   bool
+	left   bool // the request has left whole
 	cut    bool // by the fault
 	cancel context.CancelFunc
 }
@@ -88,7 +88,7 @@ func (t *try) wrote(info httptrace.WroteRequestInfo) {
 		return
 	}
 	t.mu.Lock()
-	t.sent = true
+	t.left = true
 	t.mu.Unlock()
 	t.evidence.Sent.Add(1)
 	if t.wire.sent.Add(1) > 1 {
@@ -124,11 +124,11 @@ func (t *try) explain(ctx context.Context, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.cut && t.sent && t.fault == hangUp:
+	case t.cut && t.left && t.fault == hangUp:
 		t.evidence.HangUps.Add(1)
-	case t.cut && t.sent:
+	case t.cut && t.left:
 		t.evidence.Timeouts.Add(1)
-	case !t.cut && t.sent && ctx.Err() == nil:
+	case !t.cut && t.left && ctx.Err() == nil:
 		t.evidence.Broken.Add(1)
 	}
 	if t.cut {
