@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
@@ -53,26 +52,14 @@ func passOn(w http.ResponseWriter, interim *http.Response) {
 	clear(h)
 }
 
-// fail answers for an upstream that did not.
+// fail answers for an upstream that did not. A request of which nothing was sent is released; any other may have been
+// carried out.
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	problem := refrainhttp.Problem{
-		Status: http.StatusBadGateway, Code: "upstream-unreachable", Retryable: true,
-		Title:  "The upstream cannot be reached",
-		Detail: "Nothing was sent to it, so nothing happened. Try again with the same key.",
-	}
-	class := refrainhttp.Release
-	if !errors.Is(err, errNotSent) {
-		class = refrainhttp.Unknown
-		problem = refrainhttp.Problem{
-			Status: http.StatusBadGateway, Code: "outcome-unknown",
-			Title:  "The upstream did not answer",
-			Detail: "The request was sent, and whether it was carried out is not known. A retry is not run again.",
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			problem.Status, problem.Title = http.StatusGatewayTimeout, "The upstream did not answer in time"
-		}
+	class, answer := refrainhttp.Unknown, unanswered(err)
+	if errors.Is(err, errNotSent) {
+		class, answer = refrainhttp.Release, unreachable()
 	}
 	p.log.Warn("upstream failed", "method", r.Method, "class", class, "err", err)
 	refrainhttp.SetOutcome(r.Context(), class)
-	problem.Write(w)
+	answer.write(w)
 }

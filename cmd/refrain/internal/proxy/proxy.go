@@ -15,7 +15,6 @@ import (
 	"sync"
 
 	"github.com/refrain-dev/refrain"
-	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // Config configures a Proxy.
@@ -89,10 +88,7 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 		}},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.log.Warn("upstream failed", "method", r.Method, "err", err)
-			problem := refrainhttp.Problem{
-				Status: http.StatusBadGateway, Code: "upstream-failed", Title: "The upstream did not answer",
-			}
-			problem.Write(w)
+			unanswered(err).write(w)
 		},
 		ErrorLog:   slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BufferPool: pool{&p.buffers},
