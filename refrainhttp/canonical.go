@@ -1,0 +1,222 @@
+package refrainhttp
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+)
+
+// maxDepth bounds the nesting of JSON that is compared as JSON.
+const maxDepth = 128
+
+// appendCanonicalJSON appends the canonical form of a JSON text (RFC 8259) to b: white space is gone, members are sorted
+// by name, strings have one spelling, and numbers are exact decimals. Two texts have the same form exactly when they mean
+// the same.
+//
+// It reports false for what has no single meaning, which is then compared byte by byte: anything that is not JSON, not
+// UTF-8, or nested deeper than 128; duplicate members; lone surrogates; exponents beyond 18 digits.
+//
+// If fields is not nil, only what it selects is appended.
+func appendCanonicalJSON(b, text []byte, fields *selector) ([]byte, bool) {
+	if !utf8.Valid(text) {
+		return b, false
+	}
+	c := canonicaliser{in: text, out: b, members: make([]member, 0, 32)}
+	c.space()
+	ok := c.value(choice{node: fields, all: fields == nil || fields.included}, 0)
+	c.space()
+	return c.out, ok && c.at == len(c.in)
+}
+
+// A canonicaliser reads JSON and writes its canonical form in one pass; objects whose members are not in order are put in
+// order when they end.
+type canonicaliser struct {
+	in      []byte
+	at      int
+	out     []byte
+	members []member // of all open objects, the innermost last
+	moved   []byte   // room to sort in
+}
+
+// A member is where a member of an object is in the output.
+type member struct{ start, colon, end int }
+
+func (c *canonicaliser) space() {
+	for c.at < len(c.in) {
+		switch c.in[c.at] {
+		case ' ', '\n', '\r', '\t':
+			c.at++
+		default:
+			return
+		}
+	}
+}
+
+// next skips white space, a byte, and white space again, and reports whether the byte was there.
+func (c *canonicaliser) next(want byte) bool {
+	c.space()
+	if c.at == len(c.in) || c.in[c.at] != want {
+		return false
+	}
+	c.at++
+	c.space()
+	return true
+}
+
+func (c *canonicaliser) value(sel choice, depth int) bool {
+	if c.at == len(c.in) || depth > maxDepth {
+		return false
+	}
+	switch c.in[c.at] {
+	case '{':
+		return c.object(sel, depth)
+	case '[':
+		return c.array(sel, depth)
+	case '"':
+		return c.string()
+	case 't':
+		return c.literal("true")
+	case 'f':
+		return c.literal("false")
+	case 'n':
+		return c.literal("null")
+	}
+	return c.number()
+}
+
+func (c *canonicaliser) literal(s string) bool {
+	if len(c.in)-c.at < len(s) || string(c.in[c.at:c.at+len(s)]) != s {
+		return false
+	}
+	c.at += len(s)
+	c.out = append(c.out, s...)
+	return true
+}
+
+func (c *canonicaliser) array(sel choice, depth int) bool {
+	c.out = append(c.out, '[')
+	c.next('[')
+	if c.next(']') {
+		c.out = append(c.out, ']')
+		return true
+	}
+	first := true
+	for i := 0; ; i++ {
+		start := len(c.out)
+		if !first {
+			c.out = append(c.out, ',')
+		}
+		inner, counts := sel.element(i)
+		if !c.value(inner, depth+1) {
+			return false
+		}
+		if counts {
+			first = false
+		} else {
+			c.out = c.out[:start]
+		}
+		if c.next(']') {
+			c.out = append(c.out, ']')
+			return true
+		}
+		if !c.next(',') {
+			return false
+		}
+	}
+}
+
+func (c *canonicaliser) object(sel choice, depth int) bool {
+	open := len(c.members)
+	c.out = append(c.out, '{')
+	c.next('{')
+	if c.next('}') {
+		c.out = append(c.out, '}')
+		return true
+	}
+	for {
+		if !c.member(sel, depth) {
+			return false
+		}
+		if c.next('}') {
+			break
+		}
+		if !c.next(',') {
+			return false
+		}
+	}
+	if !c.sort(c.members[open:]) {
+		return false
+	}
+	c.out = append(c.drop(c.members[open:], sel), '}')
+	c.members = c.members[:open]
+	return true
+}
+
+// member reads one member and writes it with a comma after it, which makes members easy to move.
+func (c *canonicaliser) member(sel choice, depth int) bool {
+	m := member{start: len(c.out)}
+	if c.at == len(c.in) || c.in[c.at] != '"' || !c.string() || !c.next(':') {
+		return false
+	}
+	m.colon = len(c.out)
+	inner := sel
+	if sel.node != nil {
+		inner, _ = sel.member(c.out[m.start:m.colon])
+	}
+	c.out = append(c.out, ':')
+	if !c.value(inner, depth+1) {
+		return false
+	}
+	c.out = append(c.out, ',')
+	m.end = len(c.out)
+	c.members = append(c.members, m)
+	return true
+}
+
+// sort puts the last object's members in order and reports whether their names are distinct.
+func (c *canonicaliser) sort(members []member) bool {
+	inOrder := true
+	for i := 1; i < len(members); i++ {
+		if bytes.Compare(c.name(members[i-1]), c.name(members[i])) >= 0 {
+			inOrder = false
+			break
+		}
+	}
+	if inOrder {
+		return true
+	}
+	start := members[0].start
+	slices.SortFunc(members, func(a, b member) int { return bytes.Compare(c.name(a), c.name(b)) })
+	for i := 1; i < len(members); i++ {
+		if bytes.Equal(c.name(members[i-1]), c.name(members[i])) {
+			return false
+		}
+	}
+	c.moved = append(c.moved[:0], c.out[start:]...)
+	c.out = c.out[:start]
+	for i, m := range members {
+		at := len(c.out)
+		c.out = append(c.out, c.moved[m.start-start:m.end-start]...)
+		members[i] = member{start: at, colon: at + m.colon - m.start, end: len(c.out)}
+	}
+	return true
+}
+
+// drop removes the last object's members that do not count, and the comma after the last that does.
+func (c *canonicaliser) drop(members []member, sel choice) []byte {
+	if sel.node == nil {
+		if !sel.all {
+			return c.out[:members[0].start] // a part that does not count as a whole: its owner drops it
+		}
+		return c.out[:len(c.out)-1]
+	}
+	out := c.out[:members[0].start]
+	for _, m := range members {
+		if _, counts := sel.member(c.name(m)); counts {
+			out = append(out, c.out[m.start:m.end]...)
+		}
+	}
+	return bytes.TrimSuffix(out, []byte(","))
+}
+
+func (c *canonicaliser) name(m member) []byte { return c.out[m.start:m.colon] }

@@ -1,0 +1,43 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// An Explanation says what would become of a request, and why.
+type Explanation struct {
+	// Protected says whether a key on the request has an effect.
+	Protected bool
+	// Pattern is the one that matched, empty when none did.
+	Pattern string
+	// Policy is that of the pattern with every default made explicit. A Wait of zero there means that duplicates are answered
+	// at once. Without a pattern it is zero.
+	Policy Policy
+	// Why is one sentence for a reader.
+	Why string
+}
+
+// Explain returns what would become of a request with the given method, host and path; nothing else of it counts.
+func (m *Middleware) Explain(r *http.Request) Explanation {
+	p := m.routes.find(r)
+	if p == nil {
+		return Explanation{Why: fmt.Sprintf("No route matches %s %s: it passes through untouched.", r.Method, r.URL.Path)}
+	}
+	e := Explanation{Pattern: p.pattern, Policy: p.policy}
+	switch {
+	case safe(r.Method):
+		e.Why = fmt.Sprintf("%s is a safe method: its key is ignored.", r.Method)
+	case p.policy.Mode == Off:
+		e.Why = fmt.Sprintf("%q matches, and its mode is off.", p.pattern)
+	case p.policy.Mode == Observe:
+		e.Why = fmt.Sprintf("%q is the most specific match, and its mode is observe: what would happen is only reported.", p.pattern)
+	case p.policy.Key.Required:
+		e.Protected = true
+		e.Why = fmt.Sprintf("%q is the most specific match; a request without a key is refused.", p.pattern)
+	default:
+		e.Protected = true
+		e.Why = fmt.Sprintf("%q is the most specific match; a request without a key passes unprotected.", p.pattern)
+	}
+	return e
+}

@@ -1,0 +1,96 @@
+package refrainhttp
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// A fingerprinter digests what a request means.
+type fingerprinter struct {
+	body    BodyMode
+	headers []string
+	fields  *selector // of JSON bodies; nil means all
+}
+
+func newFingerprinter(f Fingerprint) (fingerprinter, error) {
+	p := fingerprinter{body: f.Body}
+	switch f.Body {
+	case BodyAuto, BodyRaw, BodyJSON, BodyNone:
+	default:
+		return p, fmt.Errorf("body: %q is none of auto, raw, json, none", f.Body)
+	}
+	var err error
+	if p.headers, err = canonicalNames(f.Headers); err != nil {
+		return p, fmt.Errorf("headers: %w", err)
+	}
+	p.fields, err = newSelector(f.Include, f.Exclude)
+	return p, err
+}
+
+// What a body was compared as is part of the digest: no canonical form can equal a raw one.
+const (
+	bodyNone = 'n'
+	bodyRaw  = 'r'
+	bodyForm = 'f'
+	bodyJSON = 'j'
+)
+
+// fingerprintVersion changes with what is digested, so that an old digest never equals a new one by accident.
+const fingerprintVersion = 1
+
+// of returns the digest of a request and its body. It uses scratch.
+func (p *fingerprinter) of(r *http.Request, body []byte, scratch *buffer) refrain.Fingerprint {
+	b := append(scratch.b[:0], fingerprintVersion)
+	b = appendString(b, r.Method)
+	b = appendString(b, r.URL.EscapedPath())
+	b = appendString(b, r.URL.RawQuery)
+	media := essence(r.Header["Content-Type"])
+	b = appendString(b, media)
+	for _, name := range p.headers {
+		values := r.Header[name]
+		b = append(b, byte(min(len(values), 255)))
+		for _, v := range values {
+			b = appendString(b, v)
+		}
+	}
+	b = p.appendBody(b, media, body)
+	scratch.b = b
+	return sha256.Sum256(b)
+}
+
+// appendBody appends what the body is compared by. It comes last and needs no length.
+func (p *fingerprinter) appendBody(b []byte, media string, body []byte) []byte {
+	if p.body == BodyNone {
+		return append(b, bodyNone)
+	}
+	start := len(b)
+	switch {
+	case p.body == BodyJSON || p.body == BodyAuto && isJSON(media):
+		if b, ok := appendCanonicalJSON(append(b, bodyJSON), body, p.fields); ok {
+			return b
+		}
+	case p.body == BodyAuto && media == "application/x-www-form-urlencoded":
+		if b, ok := appendCanonicalForm(append(b, bodyForm), body); ok {
+			return b
+		}
+	}
+	return append(append(b[:start], bodyRaw), body...)
+}
+
+// essence returns the media type without its parameters, in lower case.
+func essence(contentType []string) string {
+	if len(contentType) == 0 {
+		return ""
+	}
+	media, _, _ := strings.Cut(contentType[0], ";")
+	return strings.ToLower(strings.TrimSpace(media))
+}
+
+// isJSON reports whether a media type is JSON (RFC 8259, and the suffix of RFC 6839).
+func isJSON(media string) bool {
+	return media == "application/json" || strings.HasSuffix(media, "+json")
+}

@@ -1,0 +1,135 @@
+package refrainhttp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// metaVersion is the first byte of encoded headers. A change of the layout takes the next number, and decoding goes on
+// reading the older ones.
+const metaVersion = 1
+
+// errMeta says that stored bytes are not headers in a version that this program knows.
+var errMeta = errors.New("unreadable stored headers")
+
+// A stored is the headers and trailers of a recorded answer: those of its result, none of its attempt.
+type stored struct {
+	header  []field
+	trailer []field
+}
+
+// A field is a header field with its lines in order.
+type field struct {
+	name  string
+	lines []string
+}
+
+// storable returns the fields of an answer's header that are stored. Lines that were there before the handler ran are not
+// of its answer; whoever set them will do so again.
+func storable(room []field, h, inherited http.Header, cookies bool) []field {
+	var names [16]string
+	for _, name := range sortedNames(names[:0], h) {
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case describesAttempt(canonical), canonical == "Set-Cookie" && !cookies:
+		case len(h["Connection"]) > 0 && hasElement(h["Connection"], name):
+		case inherited != nil && slices.Equal(inherited[name], h[name]):
+		default:
+			room = append(room, field{name, h[name]})
+		}
+	}
+	return room
+}
+
+// append appends the encoding: the version, then twice a count of fields, each a name, a count of lines, and the lines.
+func (s *stored) append(b []byte) []byte {
+	b = append(b, metaVersion)
+	for _, fields := range [...][]field{s.header, s.trailer} {
+		b = binary.AppendUvarint(b, uint64(len(fields)))
+		for _, f := range fields {
+			b = appendString(b, f.name)
+			b = binary.AppendUvarint(b, uint64(len(f.lines)))
+			for _, line := range f.lines {
+				b = appendString(b, line)
+			}
+		}
+	}
+	return b
+}
+
+// decodeStored decodes what stored.append appended.
+func decodeStored(meta []byte) (stored, error) {
+	if len(meta) == 0 {
+		return stored{}, fmt.Errorf("%w: there are none", errMeta)
+	}
+	if meta[0] != metaVersion {
+		return stored{}, fmt.Errorf("%w: version %d is newer than this program", errMeta, meta[0])
+	}
+	d := decoder{rest: string(meta[1:])}
+	s := stored{header: d.fields()}
+	s.trailer = d.fields()
+	if d.failed || d.rest != "" {
+		return stored{}, fmt.Errorf("%w: they are damaged", errMeta)
+	}
+	return s, nil
+}
+
+// A decoder reads parts of a string, which share its memory.
+type decoder struct {
+	rest   string
+	lines  []string // of all fields, to allocate once
+	failed bool
+}
+
+func (d *decoder) fields() []field {
+	n := d.count()
+	if n == 0 {
+		return nil
+	}
+	fields := make([]field, 0, n)
+	for range n {
+		name := d.string()
+		lines := d.count()
+		start := len(d.lines)
+		for range lines {
+			d.lines = append(d.lines, d.string())
+		}
+		if d.failed {
+			return nil
+		}
+		fields = append(fields, field{name, d.lines[start:len(d.lines):len(d.lines)]})
+	}
+	return fields
+}
+
+// count reads a number of things that follow, each at least one byte long.
+func (d *decoder) count() int {
+	var n, shift uint64
+	for i := 0; i < len(d.rest) && i < binary.MaxVarintLen32; i++ {
+		c := d.rest[i]
+		n |= uint64(c&0x7f) << shift
+		shift += 7
+		if c < 0x80 {
+			d.rest = d.rest[i+1:]
+			if n > uint64(len(d.rest)) {
+				break
+			}
+			return int(n)
+		}
+	}
+	d.failed, d.rest = true, ""
+	return 0
+}
+
+func (d *decoder) string() string {
+	n := d.count()
+	if d.failed {
+		return ""
+	}
+	s := d.rest[:n]
+	d.rest = d.rest[n:]
+	return s
+}

@@ -1,0 +1,135 @@
+package refrainhttp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+)
+
+// A Class says what an answer means for its operation.
+type Class uint8
+
+// The classes.
+const (
+	Final   Class = iota + 1 // the operation is done, every retry gets this answer
+	Release                  // nothing happened, the next request runs
+	Unknown                  // it may have happened: no retry runs, and each is told so
+)
+
+func (c Class) String() string {
+	return [...]string{"none", "final", "release", "unknown"}[c]
+}
+
+// SetOutcome lets the handler of a keyed request overrule the class that its answer's status has. The last call before the
+// handler returns, or before an answer that is not kept begins to flow, counts. ctx is that of the handler's request; for a
+// request that is not protected SetOutcome does nothing. It may be called concurrently.
+func SetOutcome(ctx context.Context, c Class) {
+	if o, ok := ctx.Value(overrideKey{}).(*override); ok {
+		o.class.Store(uint32(c))
+	}
+}
+
+// An override is the class that a handler chose, if any.
+type override struct{ class atomic.Uint32 }
+
+type overrideKey struct{}
+
+func (o *override) get() Class { return Class(o.class.Load()) }
+
+// classes are Outcomes compiled: the class of every status from 100 to 599.
+type classes struct {
+	of        [500]Class
+	listed503 bool
+}
+
+func (o Outcomes) withDefaults() Outcomes {
+	if o.Final == nil {
+		o.Final = []string{"2xx", "3xx", "4xx"}
+	}
+	if o.Release == nil {
+		o.Release = []string{"401", "403", "408", "425", "429"}
+	}
+	if o.Unknown == nil {
+		o.Unknown = []string{"5xx"}
+	}
+	return o
+}
+
+// compile lays classes under single statuses, and defaults under what was asked for.
+func (o Outcomes) compile() (*classes, error) {
+	t := &classes{}
+	all := o.withDefaults()
+	lists := [...]struct {
+		class      Class
+		entries    []string
+		isExplicit bool
+	}{
+		{Final, all.Final, o.Final != nil}, {Release, all.Release, o.Release != nil}, {Unknown, all.Unknown, o.Unknown != nil},
+	}
+	chosen := map[string]Class{}
+	for _, single := range []bool{false, true} {
+		for _, explicit := range []bool{false, true} {
+			for _, l := range lists {
+				if l.isExplicit != explicit {
+					continue
+				}
+				if err := t.lay(l.class, l.entries, single, explicit, chosen); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return t, nil
+}
+
+func (t *classes) lay(c Class, entries []string, single, explicit bool, chosen map[string]Class) error {
+	for _, e := range entries {
+		from, to, err := statuses(e)
+		if err != nil {
+			return err
+		}
+		if (from == to) != single {
+			continue
+		}
+		if was, ok := chosen[e]; explicit && ok && was != c {
+			return fmt.Errorf("outcomes: %s is in two lists, %s and %s", e, was, c)
+		}
+		if explicit {
+			chosen[e] = c
+		}
+		for s := from; s <= to; s++ {
+			t.of[s-100] = c
+		}
+		t.listed503 = t.listed503 || single && from == http.StatusServiceUnavailable
+	}
+	return nil
+}
+
+// statuses returns the range that an entry names.
+func statuses(entry string) (from, to int, err error) {
+	if len(entry) == 3 && entry[1:] == "xx" && entry[0] >= '2' && entry[0] <= '5' {
+		from = int(entry[0]-'0') * 100
+		return from, from + 99, nil
+	}
+	from, err = strconv.Atoi(entry)
+	if err != nil || from < 200 || from > 599 {
+		return 0, 0, fmt.Errorf("outcomes: %q is neither a class (2xx to 5xx) nor a status (200 to 599)", entry)
+	}
+	return from, from, nil
+}
+
+// classify returns the class of an answer.
+func (t *classes) classify(status int, h http.Header) Class {
+	if status < 100 || status > 599 {
+		return Unknown
+	}
+	if status == http.StatusServiceUnavailable && !t.listed503 && len(h["Retry-After"]) > 0 {
+		return Release
+	}
+	if c := t.of[status-100]; c != 0 {
+		return c
+	}
+	return Unknown
+}

@@ -1,0 +1,81 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// A plan is a policy compiled for one pattern: nothing is parsed or validated while a request waits.
+type plan struct {
+	pattern   string
+	policy    Policy // with defaults, for those who ask
+	operation refrain.Policy
+	key       keyReader
+	scope     scoper
+	print     fingerprinter
+	classes   *classes
+	replay    map[string]bool // names of header fields, or nil
+}
+
+// Validate reports what is wrong with the policy.
+func (p *Policy) Validate() error {
+	_, err := compile("", *p)
+	return err
+}
+
+func compile(pattern string, policy Policy) (*plan, error) {
+	p := &plan{pattern: pattern, policy: policy.withDefaults()}
+	var err error
+	if p.classes, err = policy.Outcomes.compile(); err != nil {
+		return nil, err
+	}
+	policy = p.policy
+	p.operation = policy.Operation
+	if err := p.operation.Validate(); err != nil {
+		return nil, err
+	}
+	switch policy.Mode {
+	case Enforce, Off:
+	case Observe:
+		p.operation.Wait = 0 // nobody waits for what is only watched
+	default:
+		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off", policy.Mode)
+	}
+	if p.key, err = newKeyReader(policy.Key); err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	if p.scope, err = newScoper(policy, pattern); err != nil {
+		return nil, fmt.Errorf("scope: %w", err)
+	}
+	if p.print, err = newFingerprinter(policy.Fingerprint); err != nil {
+		return nil, fmt.Errorf("fingerprint: %w", err)
+	}
+	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
+		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
+			policy.Limits.RequestBody, policy.Limits.ResponseBody)
+	}
+	if policy.ReplayHeaders != nil {
+		p.replay = map[string]bool{"Content-Type": true}
+		for _, name := range policy.ReplayHeaders {
+			if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
+				return nil, fmt.Errorf("replay headers: %q is not a header name", name)
+			}
+		}
+	}
+	return p, nil
+}
+
+// canonicalNames returns the canonical form of header names.
+func canonicalNames(names []string) ([]string, error) {
+	out := slices.Clone(names)
+	for i, name := range names {
+		if !isToken(name) {
+			return nil, fmt.Errorf("%q is not a header name", name)
+		}
+		out[i] = http.CanonicalHeaderKey(name)
+	}
+	return out, nil
+}

@@ -1,0 +1,122 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// problemBase is where the problem types are described; a type's URI ends with its code.
+const problemBase = "https://github.com/refrain-dev/refrain/blob/main/docs/problems.md#"
+
+// A problemKind is one of the problem types (RFC 9457) that the middleware answers with.
+type problemKind uint8
+
+const (
+	problemNone problemKind = iota
+	problemKeyMissing
+	problemKeyInvalid
+	problemMismatch
+	problemInProgress
+	problemUnknown
+	problemExpired
+	problemNotReplayable
+	problemUnavailable
+	problemTooLarge
+	problemBodyBroken
+	problemBodyTimeout
+	problemUpgrade
+)
+
+// A problemType is what all problems of one kind share.
+type problemType struct {
+	code, title string
+	status      int
+	retryable   bool // the same request, sent again later, may fare better
+	detail      string
+}
+
+func (k problemKind) describe() problemType {
+	switch k {
+	case problemKeyMissing:
+		return problemType{"key-missing", "Idempotency-Key is missing", http.StatusBadRequest, false,
+			"This operation needs an idempotency key. Send one, new for each operation and the same for each retry of it."}
+	case problemKeyInvalid:
+		return problemType{"key-invalid", "Idempotency-Key is not valid", http.StatusBadRequest, false, ""}
+	case problemMismatch:
+		return problemType{"key-mismatch", "Idempotency-Key is already used", http.StatusUnprocessableEntity, false,
+			"This key was used with another request. Nothing was run. Send a new operation with a new key."}
+	case problemInProgress:
+		return problemType{"in-progress", "A request is outstanding for this Idempotency-Key", http.StatusConflict, true,
+			"The operation is still running. Send the same request again later to get its answer."}
+	case problemUnknown:
+		return problemType{"outcome-unknown", "Whether the operation happened is not known", http.StatusConflict, true,
+			"An earlier attempt ended without a clear outcome. It is not run again with this key; find out whether it " +
+				"happened before you use another one."}
+	case problemExpired:
+		return problemType{"expired", "The operation was processed, its answer is no longer kept", http.StatusGone, false,
+			"This key was used for an operation that was processed. It is not run again."}
+	case problemNotReplayable:
+		return problemType{"not-replayable", "The operation is done, its answer was not kept", http.StatusConflict, false,
+			"The operation was processed, but its answer could not be kept. It is not run again."}
+	}
+	return k.describeRequest()
+}
+
+// describeRequest describes the kinds that are about a request, not about an operation.
+func (k problemKind) describeRequest() problemType {
+	switch k {
+	case problemUnavailable:
+		return problemType{"unavailable", "Idempotency is not available", http.StatusServiceUnavailable, true,
+			"The request was not run. Send it again later with the same key."}
+	case problemTooLarge:
+		return problemType{"body-too-large", "The request body is too large", http.StatusRequestEntityTooLarge, false,
+			"The request was not run: its body is longer than what is allowed with an idempotency key."}
+	case problemBodyTimeout:
+		return problemType{"body-timeout", "The request body did not arrive in time", http.StatusRequestTimeout, true,
+			"The request was not run. Send it again with the same key."}
+	case problemBodyBroken:
+		return problemType{"body-broken", "The request body could not be read", http.StatusBadRequest, true,
+			"The request was not run. Send it again with the same key."}
+	}
+	return problemType{"upgrade-refused", "A keyed request cannot change the protocol", http.StatusBadRequest, false,
+		"An upgraded connection cannot be replayed. Send the request without the key or without the upgrade."}
+}
+
+// A refusal is one problem: its kind, and what is particular about it.
+type refusal struct {
+	kind       problemKind
+	detail     string // if empty, that of the kind
+	retryAfter int    // seconds; if zero, none
+	original   int    // the status of the recorded answer that cannot be given, if there is one
+}
+
+// write answers with the refusal.
+func (f *refusal) write(w http.ResponseWriter) {
+	t := f.kind.describe()
+	if f.detail == "" {
+		f.detail = t.detail
+	}
+	b := fmt.Appendf(nil, `{"type":"%s%s","title":%q,"status":%d,"detail":%s,"code":%q,"retryable":%t`,
+		problemBase, t.code, t.title, t.status, appendQuoted(nil, []byte(f.detail)), t.code, t.retryable)
+	if f.original != 0 {
+		b = fmt.Appendf(b, `,"original_status":%d`, f.original)
+	}
+	b = append(b, "}\n"...)
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(b)))
+	if f.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(f.retryAfter))
+	}
+	w.WriteHeader(t.status)
+	_, _ = w.Write(b)
+}
+
+// sentence returns an error's text as a sentence.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

@@ -1,0 +1,99 @@
+package refrainhttp
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+)
+
+const (
+	unavailableRetry = 1 // second
+	// longestRetry bounds Retry-After of an operation in flight: a lease says how long its owner may be silent, not how long
+	// it works.
+	longestRetry = 5 * time.Second
+)
+
+// answer gives a verdict that runs nothing.
+func (x *exchange) answer(a *refrain.Attempt) {
+	switch a.Verdict {
+	case refrain.Replay:
+		x.replay(a, StatusReplayed)
+	case refrain.InFlight:
+		x.refuse(StatusInProgress, refusal{kind: problemInProgress, retryAfter: retryAfter(a)})
+	case refrain.Mismatch:
+		x.refuse(StatusMismatch, refusal{kind: problemMismatch})
+	case refrain.Expired:
+		x.refuse(StatusExpired, refusal{kind: problemExpired})
+	default:
+		x.replay(a, StatusUnknown)
+	}
+}
+
+// retryAfter returns the seconds that are left of a lease, at least one.
+func retryAfter(a *refrain.Attempt) int {
+	left := min(a.Record.Lease.Sub(a.Now), longestRetry)
+	return max(1, int((left+time.Second-1)/time.Second))
+}
+
+// replay gives a recorded answer again, or says why it cannot.
+func (x *exchange) replay(a *refrain.Attempt, status Status) {
+	o := a.Record.Outcome
+	if o == nil || o.Omitted {
+		x.withhold(o, status)
+		return
+	}
+	s, err := decodeStored(o.Meta)
+	if err != nil {
+		x.m.log.Error("recorded answer cannot be given", "op", a.ID(), "route", x.plan.pattern, "err", err)
+		x.withhold(o, status)
+		return
+	}
+	h := x.client.Header()
+	for _, f := range s.header {
+		if x.plan.replay == nil || x.plan.replay[http.CanonicalHeaderKey(f.name)] {
+			h[f.name] = f.lines
+		}
+	}
+	room := [4]string{x.key.raw, string(status), "true"}
+	values := room[:]
+	h[headerKey], h[headerStatus], h[headerReplayed] = values[0:1:1], values[1:2:2], values[2:3:3]
+	if a.Record.State == refrain.StateDone {
+		values[3] = a.Record.Retain.UTC().Format(http.TimeFormat)
+		h[headerExpires] = values[3:4:4]
+	}
+	if !hasElement(x.request.Header["Te"], "trailers") {
+		s.trailer = nil
+	}
+	if bodyAllowed(o.Status) && len(s.trailer) == 0 {
+		h["Content-Length"] = []string{strconv.Itoa(len(o.Body))}
+	}
+	send(x.client, o.Status, o.Body, s.trailer)
+	x.report(status, o.Status, problemNone)
+}
+
+// withhold answers when there is no recorded answer to give.
+func (x *exchange) withhold(o *refrain.Outcome, status Status) {
+	f := refusal{kind: problemNotReplayable}
+	if status == StatusUnknown {
+		f.kind = problemUnknown
+	}
+	if o != nil {
+		f.original = o.Status
+	}
+	x.refuse(status, f)
+}
+
+// refuse answers with a problem document.
+func (x *exchange) refuse(status Status, f refusal) {
+	h := x.client.Header()
+	if status != StatusRefused {
+		h[headerStatus] = []string{string(status)}
+	}
+	if x.key.raw != "" {
+		h[headerKey] = []string{x.key.raw}
+	}
+	f.write(x.client)
+	x.report(status, f.kind.describe().status, f.kind)
+}

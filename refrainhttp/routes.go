@@ -1,0 +1,121 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// routes finds the plan for a request.
+type routes struct {
+	mux *http.ServeMux
+	// without routes:
+	post, patch *plan
+}
+
+// A matched is a plan in disguise: the mux is used for its matching, never to serve.
+type matched struct{ plan *plan }
+
+func (matched) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+func newRoutes(cfg *Config) (*routes, error) {
+	if len(cfg.Routes) > 0 {
+		return newMux(cfg.Routes)
+	}
+	post, err := compile("POST /", cfg.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	patch := *post
+	patch.pattern = "PATCH /"
+	return &routes{post: post, patch: &patch}, nil
+}
+
+func newMux(all []Route) (*routes, error) {
+	rs := &routes{mux: http.NewServeMux()}
+	for i, route := range all {
+		if len(route.Match) == 0 {
+			return nil, fmt.Errorf("route %d: match is empty; give it a pattern such as \"POST /charges\"", i+1)
+		}
+		for _, pattern := range route.Match {
+			p, err := compile(pattern, route.Policy)
+			if err == nil {
+				err = rs.add(pattern, p)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("route %d (%s): %w", i+1, pattern, err)
+			}
+		}
+	}
+	return rs, nil
+}
+
+// add registers a pattern. The mux tells what is wrong with one by a panic.
+func (rs *routes) add(pattern string, p *plan) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			sourceLines := regexp.MustCompile(` \(registered at [^)]*\)`)
+			err = fmt.Errorf("match: %s", sourceLines.ReplaceAllString(fmt.Sprint(v), ""))
+		}
+	}()
+	if method, _, found := strings.Cut(pattern, " "); found && safe(method) {
+		return fmt.Errorf("match: %s is a safe method; its keys are ignored", method)
+	}
+	rs.mux.Handle(pattern, matched{p})
+	return nil
+}
+
+// find returns the plan for a request, or nil.
+func (rs *routes) find(r *http.Request) *plan {
+	if rs.mux == nil {
+		switch r.Method {
+		case http.MethodPost:
+			return rs.post
+		case http.MethodPatch:
+			return rs.patch
+		}
+		return nil
+	}
+	h, _ := rs.mux.Handler(r)
+	if m, ok := h.(matched); ok {
+		return m.plan
+	}
+	// The mux would redirect an unclean path. What it stands for is protected as well as the clean one: the handler may
+	// well treat them alike.
+	if clean := cleaned(r); clean != nil {
+		h, _ = rs.mux.Handler(clean)
+	}
+	m, _ := h.(matched)
+	return m.plan
+}
+
+// cleaned returns the request with a clean path, or nil when it has one.
+func cleaned(r *http.Request) *http.Request {
+	was := r.URL.EscapedPath()
+	clean := path.Clean("/" + was)
+	if strings.HasSuffix(was, "/") && clean != "/" {
+		clean += "/"
+	}
+	if clean == was {
+		return nil
+	}
+	plain, err := url.PathUnescape(clean)
+	if err != nil {
+		return nil
+	}
+	c := *r
+	c.URL = &url.URL{Path: plain, RawPath: clean, Host: r.URL.Host}
+	return &c
+}
+
+// safe reports whether keys on the method are ignored.
+func safe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodConnect:
+		return true
+	}
+	return false
+}
