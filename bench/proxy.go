@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// A plan says how long everything takes.
+type plan struct {
+	rounds  int
+	seconds float64 // of one turn under load
+	records int     // of the proxy whose memory is measured
+}
+
+// buildRefrain builds the program from the work tree.
+func buildRefrain(ctx context.Context, dir string) (string, error) {
+	progress("building refrain")
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/refrain-dev/refrain").Output()
+	if err != nil {
+		return "", fmt.Errorf("looking for the root module: %w", err)
+	}
+	program := filepath.Join(dir, "refrain")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/refrain")
+	cmd.Dir = strings.TrimSpace(string(root))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building refrain: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// startRefrain runs the proxy as it comes, with its store in the folder store.
+func startRefrain(ctx context.Context, dir, upstream, store string) (*process, target, error) {
+	addr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, target{}, err
+	}
+	admin, err := freeAddr(ctx)
+	if err != nil {
+		return nil, target{}, err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "refrain"), "proxy", "--upstream", "http://"+upstream,
+		"--listen", addr, "--admin", admin, "--store", "pebble:"+store)
+	cmd.Dir = dir
+	p, err := start("refrain-"+filepath.Base(store), dir, cmd)
+	if err != nil {
+		return nil, target{}, err
+	}
+	if err := p.ready(ctx, addr); err != nil {
+		p.stop()
+		return nil, target{}, err
+	}
+	return p, target{name: "Refrain", addr: addr, path: "/charges", sign: "Idempotent-Replayed: true"}, nil
+}
+
+// A proxies is the comparison of servers under load.
+type proxies struct {
+	plan     plan
+	dir      string
+	upstream string
+	keys     sequence
+}
+
+// firsts returns a side that sends operations nobody has seen.
+func (p *proxies) firsts(ctx context.Context, t target) side {
+	return side{t.name, func() (float64, error) {
+		before, err := charges(ctx, p.upstream)
+		if err != nil {
+			return 0, err
+		}
+		l := load{target: t, keys: p.keys.fresh, until: during(p.plan.turn())}
+		r, err := l.run(ctx)
+		if err != nil {
+			return 0, err
+		}
+		after, err := charges(ctx, p.upstream)
+		if err != nil {
+			return 0, err
+		}
+		if n := after - before; t.name != "Restate" && n != r.requests { // Restate's handler is its own upstream
+			return 0, fmt.Errorf("the upstream was called %d times for %d operations", n, r.requests)
+		}
+		return r.rate(), nil
+	}}
+}
+
+// replayed is how many recorded operations the replays go round.
+const replayed = 1000
+
+// replays returns a side that repeats operations that it recorded before.
+func (p *proxies) replays(ctx context.Context, t target) (side, error) {
+	from := p.keys.n.Add(replayed) - replayed
+	first := load{target: t, keys: around(from, replayed), until: times(replayed)}
+	if _, err := first.run(ctx); err != nil {
+		return side{}, err
+	}
+	return side{t.name, func() (float64, error) {
+		l := load{target: t, keys: around(from, replayed), until: during(p.plan.turn()), sign: t.sign}
+		r, err := l.run(ctx)
+		return r.rate(), err
+	}}, nil
+}
+
+// versus compares the first executions and the replays of two targets.
+func (p *proxies) versus(ctx context.Context, ours, theirs target, first, replay float64) ([]result, error) {
+	for _, t := range []target{ours, theirs} {
+		if _, err := p.firsts(ctx, t).work(); err != nil { // to warm up
+			return nil, fmt.Errorf("warming up %s: %w", t.name, err)
+		}
+	}
+	what := "first executions through the proxy"
+	firsts, err := duel(what, p.plan.rounds, p.firsts(ctx, ours), p.firsts(ctx, theirs))
+	if err != nil {
+		return nil, err
+	}
+	a, err := p.replays(ctx, ours)
+	if err != nil {
+		return nil, err
+	}
+	b, err := p.replays(ctx, theirs)
+	if err != nil {
+		return nil, err
+	}
+	replays, err := duel("replays through the proxy", p.plan.rounds, a, b)
+	if err != nil {
+		return nil, err
+	}
+	return []result{
+		atLeast(first, what, "/s", firsts, theirs.name),
+		atLeast(replay, "replays through the proxy", "/s", replays, theirs.name),
+	}, nil
+}
