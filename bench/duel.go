@@ -42,9 +42,13 @@ func duel(what string, rounds int, a, b side) (score, error) {
 		progress(fmt.Sprintf("%s, round %d of %d: %s %s, %s %s, ratio %.2f",
 			what, i+1, rounds, a.name, amount(as[i]), b.name, amount(bs[i]), ratios[i]))
 	}
-	return score{
-		a: median(as), b: median(bs), ratio: median(ratios), lo: slices.Min(ratios), hi: slices.Max(ratios),
-	}, nil
+	s := scoreOf(ratios)
+	s.a, s.b = median(as), median(bs)
+	return s, nil
+}
+
+func scoreOf(ratios []float64) score {
+	return score{ratio: median(ratios), lo: slices.Min(ratios), hi: slices.Max(ratios)}
 }
 
 // median returns the value in the middle, or the mean of the two.

@@ -84,6 +84,7 @@ func parts() []part {
 	return []part{
 		{"nginx", (*bench).nginx},
 		{"restate", (*bench).restate},
+		{"middleware", (*bench).middleware},
 	}
 }
 
@@ -111,15 +112,6 @@ func choose(only string) ([]part, error) {
 }
 
 func (b *bench) run(ctx context.Context, chosen []part) ([]result, error) {
-	if _, err := buildRefrain(ctx, b.dir); err != nil {
-		return nil, err
-	}
-	upstream, err := b.serve(ctx, "upstream")
-	if err != nil {
-		return nil, err
-	}
-	defer upstream.stop()
-	b.upstream = upstream.addr
 	var results []result
 	for _, p := range chosen {
 		r, err := p.run(b, ctx)
