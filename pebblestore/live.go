@@ -1,0 +1,121 @@
+package pebblestore
+
+import (
+	"sync"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// live holds the records that the disk alone cannot answer for: the running ones, whose newest lease is in memory only, and
+// every record that the group under commit changes, because Pebble shows a write before it is durable.
+//
+// Invariant: whenever Pebble may show something of a record that is not durable, live holds what is durable. So a reader
+// looks here, then on the disk, then here again: what live holds wins, and what the disk said counts if live held nothing
+// before and after, and no change of the record began in between, which the versions tell. Otherwise the disk may have
+// been asked for one key before a change and for another after it, and the reader starts over.
+type live struct {
+	shards [shardCount]shard
+}
+
+const shardCount = 256
+
+type shard struct {
+	mu      sync.Mutex
+	records map[refrain.ID]*liveRecord
+	// versions count the changes that began, each for the records of one stripe. There are many more stripes than records
+	// change during one commit.
+	versions [256]uint32
+}
+
+type liveRecord struct {
+	stored
+	changing bool // the group under commit changes it
+}
+
+func newLive() *live {
+	l := new(live)
+	for i := range l.shards {
+		l.shards[i].records = make(map[refrain.ID]*liveRecord)
+	}
+	return l
+}
+
+func (l *live) shard(id *refrain.ID) *shard { return &l.shards[id[0]] }
+
+// look returns the durable record if it is held, and the version of its stripe.
+func (l *live) look(id refrain.ID) (r stored, held bool, version uint32) {
+	sh := l.shard(&id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e := sh.records[id]; e != nil {
+		return e.stored, true, 0
+	}
+	return stored{}, false, sh.versions[id[1]]
+}
+
+// freeze is look for the committer: a record that is held cannot be renewed until it is thawed or its change has ended.
+func (l *live) freeze(id refrain.ID) (r stored, held bool, version uint32) {
+	sh := l.shard(&id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e := sh.records[id]; e != nil {
+		e.changing = true
+		return e.stored, true, 0
+	}
+	return stored{}, false, sh.versions[id[1]]
+}
+
+// thaw ends a freeze without a change.
+func (l *live) thaw(id refrain.ID) {
+	sh := l.shard(&id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e := sh.records[id]; e != nil {
+		e.changing = false
+	}
+}
+
+// begin holds the durable record, which the group under commit is going to change. It comes before anything is written.
+func (l *live) begin(id refrain.ID, durable stored) {
+	sh := l.shard(&id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.versions[id[1]]++
+	if e := sh.records[id]; e != nil {
+		e.changing = true
+		return
+	}
+	sh.records[id] = &liveRecord{stored: durable, changing: true}
+}
+
+// end replaces the record by what is durable now.
+func (l *live) end(id refrain.ID, durable stored) {
+	sh := l.shard(&id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if !durable.running {
+		delete(sh.records, id)
+		return
+	}
+	sh.records[id] = &liveRecord{stored: durable}
+}
+
+// renew applies the renewal, unless the record is being changed: then it must wait its turn.
+func (l *live) renew(r refrain.Renewal, now time.Time) (done bool, err error) {
+	sh := l.shard(&r.ID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e := sh.records[r.ID]
+	switch {
+	case e == nil:
+		return true, refrain.ErrStale // whatever runs is held
+	case e.changing:
+		return false, nil
+	}
+	next, err := r.Apply(e.Record, now)
+	if err == nil {
+		e.Record = next
+	}
+	return true, err
+}

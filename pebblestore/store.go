@@ -1,0 +1,215 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// Claim implements refrain.Store. Whoever does not get the claim is answered without waiting for a commit. The error is
+// refrain.ErrFull when the claim would be a new one and less than Config.MinFree is free on the disk.
+func (s *Store) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	d, err := s.claim(ctx, c)
+	if err != nil {
+		return refrain.Decision{}, fmt.Errorf("claiming %s: %w", c.ID, err)
+	}
+	return d, nil
+}
+
+func (s *Store) claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	seen, err := s.look(c.ID)
+	if err != nil {
+		return refrain.Decision{}, err
+	}
+	if d, written := c.Apply(seen.Record, s.clock.now(), 0); !written {
+		return d, nil
+	}
+	if err := s.room(); err != nil {
+		return refrain.Decision{}, err
+	}
+	r := s.requests.get()
+	r.kind, r.id, r.claim, r.seen = claiming, c.ID, c, seen
+	if err := s.ask(ctx, r); err != nil {
+		return refrain.Decision{}, err
+	}
+	d, err := r.decision, r.err
+	s.requests.put(r)
+	return d, err
+}
+
+// Settle implements refrain.Store.
+func (s *Store) Settle(ctx context.Context, e refrain.Settlement) (refrain.Record, error) {
+	next, err := s.settle(ctx, e)
+	if err != nil {
+		return refrain.Record{}, fmt.Errorf("settling %s: %w", e.ID, err)
+	}
+	return next, nil
+}
+
+func (s *Store) settle(ctx context.Context, e refrain.Settlement) (refrain.Record, error) {
+	seen, err := s.look(e.ID)
+	if err != nil {
+		return refrain.Record{}, err
+	}
+	if next, written, err := e.Apply(seen.Record, s.clock.now()); !written {
+		return next, err
+	}
+	r := s.requests.get()
+	r.kind, r.id, r.settle, r.seen = settling, e.ID, e, seen
+	if err := s.ask(ctx, r); err != nil {
+		return refrain.Record{}, err
+	}
+	next, err := r.record, r.err
+	s.requests.put(r)
+	return next, err
+}
+
+// Renew implements refrain.Store. The new lease is in memory only: after a restart the claim has the lease it was made with.
+func (s *Store) Renew(ctx context.Context, r refrain.Renewal) error {
+	if err := s.renew(ctx, r); err != nil {
+		return fmt.Errorf("renewing %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+func (s *Store) renew(ctx context.Context, n refrain.Renewal) error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	if done, err := s.live.renew(n, s.clock.now()); done {
+		return err
+	}
+	r := s.requests.get()
+	r.kind, r.id, r.renew = renewing, n.ID, n
+	if err := s.ask(ctx, r); err != nil {
+		return err
+	}
+	err := r.err
+	s.requests.put(r)
+	return err
+}
+
+// Get implements refrain.Store.
+func (s *Store) Get(_ context.Context, id refrain.ID) (refrain.Record, error) {
+	seen, err := s.look(id)
+	if err != nil {
+		return refrain.Record{}, fmt.Errorf("reading %s: %w", id, err)
+	}
+	return seen.At(s.clock.now()), nil
+}
+
+// ask queues the request and waits for the committer's answer, which is in r when the error is nil. With an error, r belongs
+// to the committer.
+func (s *Store) ask(ctx context.Context, r *request) error {
+	if err := s.queue.put(r); err != nil {
+		return err
+	}
+	select {
+	case <-r.done:
+		return nil
+	case <-s.fault.dead:
+		return s.fault.err
+	case <-ctx.Done():
+	}
+	if s.queue.withdraw(r) {
+		return fmt.Errorf("%w: nothing was written: %w", refrain.ErrUnavailable, context.Cause(ctx))
+	}
+	return fmt.Errorf("%w: the commit goes on without its caller: %w", refrain.ErrUnavailable, context.Cause(ctx))
+}
+
+// look returns the durable record. See live for why it looks twice.
+func (s *Store) look(id refrain.ID) (sighting, error) {
+	if err := s.usable(); err != nil {
+		return sighting{}, err
+	}
+	for {
+		r, held, version := s.live.look(id)
+		if held {
+			return sighting{stored: r}, nil
+		}
+		onDisk, err := s.read(id)
+		if err != nil {
+			return sighting{}, err
+		}
+		r, held, again := s.live.look(id)
+		if held {
+			return sighting{stored: r}, nil
+		}
+		if again == version {
+			return sighting{stored: onDisk, version: version, onDisk: true}, nil
+		}
+	}
+}
+
+// read returns what the disk has of an operation that does not run. Running claims are in live, all of them.
+func (s *Store) read(id refrain.ID) (stored, error) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.closed {
+		return stored{}, refrain.ErrClosed
+	}
+	var room [keySize]byte
+	for _, g := range s.heads.list() {
+		head := stored{Record: refrain.Unreadable(), head: g}
+		found, err := s.get(appendKey(room[:0], prefixHead, g, id), func(value []byte) (err error) {
+			head, err = decodeHead(id, g, value)
+			return err
+		})
+		switch {
+		case errors.Is(err, refrain.ErrUnreadable):
+			s.log.Error("record is unreadable, its operation counts as unknown", "op", id, "err", err)
+			return head, nil
+		case err != nil:
+			return stored{}, err
+		case found:
+			return s.withOutcome(id, head)
+		}
+	}
+	return stored{}, nil
+}
+
+// withOutcome adds the outcome to a head, if it is still to be given out.
+func (s *Store) withOutcome(id refrain.ID, head stored) (stored, error) {
+	if head.outcome == (generation{}) || head.At(s.clock.now()).State != head.State {
+		return head, nil
+	}
+	whole := refrain.Record{}
+	var room [keySize]byte
+	found, err := s.get(appendKey(room[:0], prefixOutcome, head.outcome, id), func(value []byte) (err error) {
+		// The record shares the value's memory, which Pebble takes back.
+		whole, err = refrain.DecodeRecord(id, append([]byte(nil), value...))
+		return err
+	})
+	switch {
+	case err != nil && !errors.Is(err, refrain.ErrUnreadable):
+		return stored{}, err
+	case !found && head.At(s.clock.now()).State != head.State:
+		return head, nil // it was swept meanwhile
+	case err != nil || !found || whole.Fence != head.Fence || whole.Outcome == nil:
+		s.log.Error("outcome is unreadable, its operation counts as unknown", "op", id, "found", found, "err", err)
+		head.Record = refrain.Unreadable()
+		return head, nil
+	}
+	head.Outcome = whole.Outcome
+	return head, nil
+}
+
+// get gives the key's value to use, which must not keep it, and reports whether there was one. Damaged data are
+// refrain.ErrUnreadable, any other failure is refrain.ErrUnavailable.
+func (s *Store) get(key []byte, use func(value []byte) error) (found bool, err error) {
+	value, closer, err := s.db.Get(key)
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return false, nil
+	case pebble.IsCorruptionError(err):
+		return false, fmt.Errorf("%w: %w", refrain.ErrUnreadable, err)
+	case err != nil:
+		return false, fmt.Errorf("%w: %w", refrain.ErrUnavailable, err)
+	}
+	defer closer.Close()
+	return true, use(value)
+}
