@@ -84,6 +84,7 @@ func parts() []part {
 	return []part{
 		{"nginx", (*bench).nginx},
 		{"restate", (*bench).restate},
+		{"store", (*bench).store},
 		{"middleware", (*bench).middleware},
 	}
 }
