@@ -61,17 +61,17 @@ func (s *storm) operate(ctx context.Context, op *operation) heard {
 			wire.fault, wire.after = op.fault, op.after
 		}
 		wg.Go(func() {
-			var took time.Duration
-			told[i], took = s.pay(ctx, op, wire)
+			var elapsed time.Duration
+			told[i], elapsed = s.pay(ctx, op, wire)
 			if op.fault == noFault && op.copies == 1 {
-				s.note(&s.first, told[i], took)
+				s.note(&s.first, told[i], elapsed)
 			}
 		})
 	}
 	wg.Wait()
 	if paid := slices.ContainsFunc(told, isPaid); paid && op.forgets {
-		r, took := s.pay(ctx, op, &wire{base: s.transport, evidence: &s.evidence, sent: sent})
-		s.note(&s.again, r, took)
+		r, elapsed := s.pay(ctx, op, &wire{base: s.transport, evidence: &s.evidence, sent: sent})
+		s.note(&s.again, r, elapsed)
 		told = append(told, r)
 	}
 	return told
@@ -87,11 +87,11 @@ func (s *storm) pay(ctx context.Context, op *operation, over *wire) (payments.Re
 }
 
 // note remembers how long a success at the first try took.
-func (s *storm) note(list *[]time.Duration, r payments.Result, took time.Duration) {
+func (s *storm) note(list *[]time.Duration, r payments.Result, elapsed time.Duration) {
 	if r.Kind != payments.Paid || r.Tries > 1 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	*list = append(*list, took)
+	*list = append(*list, elapsed)
 }

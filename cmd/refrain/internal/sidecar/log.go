@@ -10,8 +10,8 @@ import (
 // keptLines is how many lines of the proxy's log are kept to explain a failure.
 const keptLines = 20
 
-// bound finds the addresses in the line that the proxy logs once it listens.
-var bound = regexp.MustCompile(`\blisten=(\S+) .*\badmin=(\S+)`)
+// bound finds the addresses in the line that the proxy logs once it listens, be it text or JSON.
+var bound = regexp.MustCompile(`\blisten"?[=:]"?([^\s",]+).*\badmin"?[=:]"?([^\s",]+)`)
 
 // A log reads what the proxy logs: the addresses it listens on, and the last lines.
 type log struct {

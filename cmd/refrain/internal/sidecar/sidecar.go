@@ -60,6 +60,18 @@ func (p *Proxy) Args() []string {
 // Restart runs the proxy again, on the same store and the same addresses, and returns when it is ready. The process must
 // be gone. When ctx ends, the process is killed.
 func (p *Proxy) Restart(ctx context.Context) error {
+	if err := p.Launch(ctx); err != nil {
+		return err
+	}
+	if err := p.awaitReady(ctx); err != nil {
+		_ = p.Kill()
+		return fmt.Errorf("starting the proxy: %w\n%s", err, p.log.tail())
+	}
+	return nil
+}
+
+// Launch is a Restart that does not wait until the proxy is ready.
+func (p *Proxy) Launch(ctx context.Context) error {
 	p.log = newLog()
 	p.cmd = exec.CommandContext(ctx, p.cfg.Executable, p.Args()...)
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
@@ -71,10 +83,6 @@ func (p *Proxy) Restart(ctx context.Context) error {
 		_ = cmd.Wait() // it is killed sooner or later, so its status says nothing
 		close(exited)
 	}(p.cmd, p.exited)
-	if err := p.awaitReady(ctx); err != nil {
-		_ = p.Kill()
-		return fmt.Errorf("starting the proxy: %w\n%s", err, p.log.tail())
-	}
 	return nil
 }
 

@@ -1,0 +1,6 @@
+//go:build !race
+
+package crashtest
+
+// buildFlags build the program like the test itself.
+var buildFlags []string
