@@ -69,9 +69,8 @@ func command(ctx context.Context, args []string) error {
 
 // A bench is one run of the benchmark.
 type bench struct {
-	plan     plan
-	dir      string
-	upstream string
+	plan plan
+	dir  string
 }
 
 // A part is a group of comparisons that can be run alone.
@@ -86,6 +85,7 @@ func parts() []part {
 		{"restate", (*bench).restate},
 		{"store", (*bench).store},
 		{"middleware", (*bench).middleware},
+		{"size", (*bench).size},
 	}
 }
 
@@ -130,16 +130,26 @@ func (b *bench) run(ctx context.Context, chosen []part) ([]result, error) {
 
 // nginx compares the proxy with nginx.
 func (b *bench) nginx(ctx context.Context) ([]result, error) {
-	peer, theirs, err := startNginx(ctx, b.dir, b.upstream)
+	upstream, err := b.serve(ctx, "upstream")
+	if err != nil {
+		return nil, err
+	}
+	defer upstream.stop()
+	peer, theirs, err := startNginx(ctx, b.dir, upstream.addr)
 	if err != nil {
 		return nil, err
 	}
 	defer peer.stop()
-	return b.versus(ctx, theirs, 0.6, 2)
+	return b.versus(ctx, upstream, theirs, limits{first: 0.6, replay: 2})
 }
 
 // restate compares the proxy with Restate.
 func (b *bench) restate(ctx context.Context) ([]result, error) {
+	upstream, err := b.serve(ctx, "upstream")
+	if err != nil {
+		return nil, err
+	}
+	defer upstream.stop()
 	handler, err := b.serve(ctx, "restate-handler")
 	if err != nil {
 		return nil, err
@@ -150,17 +160,19 @@ func (b *bench) restate(ctx context.Context) ([]result, error) {
 		return nil, err
 	}
 	defer peer.stop()
-	return b.versus(ctx, theirs, 4, 5)
+	return b.versus(ctx, upstream, theirs, limits{first: 4, replay: 5})
 }
 
-func (b *bench) versus(ctx context.Context, theirs target, first, replay float64) ([]result, error) {
-	proxy, ours, err := startRefrain(ctx, b.dir, b.upstream, filepath.Join(b.dir, "beside-"+strings.ToLower(theirs.name)))
+// versus starts the proxy and compares it with a peer that runs.
+func (b *bench) versus(ctx context.Context, upstream *server, theirs target, want limits) ([]result, error) {
+	store := filepath.Join(b.dir, "beside-"+strings.ToLower(theirs.name))
+	proxy, ours, err := startRefrain(ctx, b.dir, upstream.addr, store)
 	if err != nil {
 		return nil, err
 	}
 	defer proxy.stop()
-	p := proxies{plan: b.plan, upstream: b.upstream}
-	return p.versus(ctx, ours, theirs, first, replay)
+	p := proxies{plan: b.plan, upstream: upstream.addr}
+	return p.versus(ctx, ours, theirs, want)
 }
 
 // A server is this program as one of the servers under load.

@@ -15,14 +15,20 @@ type plan struct {
 	records int     // of the proxy whose memory is measured
 }
 
-// buildRefrain builds the program from the work tree.
+// limits are the ratios that first executions and replays should reach.
+type limits struct{ first, replay float64 }
+
+// buildRefrain builds the program from the work tree, once for the folder.
 func buildRefrain(ctx context.Context, dir string) (string, error) {
+	program := filepath.Join(dir, "refrain")
+	if isFile(program) {
+		return program, nil
+	}
 	progress("building refrain")
 	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/refrain-dev/refrain").Output()
 	if err != nil {
 		return "", fmt.Errorf("looking for the root module: %w", err)
 	}
-	program := filepath.Join(dir, "refrain")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/refrain")
 	cmd.Dir = strings.TrimSpace(string(root))
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -33,6 +39,10 @@ func buildRefrain(ctx context.Context, dir string) (string, error) {
 
 // startRefrain runs the proxy as it comes, with its store in the folder store.
 func startRefrain(ctx context.Context, dir, upstream, store string) (*process, target, error) {
+	program, err := buildRefrain(ctx, dir)
+	if err != nil {
+		return nil, target{}, err
+	}
 	addr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, target{}, err
@@ -41,7 +51,7 @@ func startRefrain(ctx context.Context, dir, upstream, store string) (*process, t
 	if err != nil {
 		return nil, target{}, err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(dir, "refrain"), "proxy", "--upstream", "http://"+upstream,
+	cmd := exec.CommandContext(ctx, program, "proxy", "--upstream", "http://"+upstream,
 		"--listen", addr, "--admin", admin, "--store", "pebble:"+store)
 	cmd.Dir = dir
 	p, err := start("refrain-"+filepath.Base(store), dir, cmd)
@@ -58,7 +68,6 @@ func startRefrain(ctx context.Context, dir, upstream, store string) (*process, t
 // A proxies is the comparison of servers under load.
 type proxies struct {
 	plan     plan
-	dir      string
 	upstream string
 	keys     sequence
 }
@@ -104,7 +113,7 @@ func (p *proxies) replays(ctx context.Context, t target) (side, error) {
 }
 
 // versus compares the first executions and the replays of two targets.
-func (p *proxies) versus(ctx context.Context, ours, theirs target, first, replay float64) ([]result, error) {
+func (p *proxies) versus(ctx context.Context, ours, theirs target, want limits) ([]result, error) {
 	for _, t := range []target{ours, theirs} {
 		if _, err := p.firsts(ctx, t).work(); err != nil { // to warm up
 			return nil, fmt.Errorf("warming up %s: %w", t.name, err)
@@ -128,7 +137,7 @@ func (p *proxies) versus(ctx context.Context, ours, theirs target, first, replay
 		return nil, err
 	}
 	return []result{
-		atLeast(first, what, "/s", firsts, theirs.name),
-		atLeast(replay, "replays through the proxy", "/s", replays, theirs.name),
+		atLeast(want.first, what, "/s", firsts, theirs.name),
+		atLeast(want.replay, "replays through the proxy", "/s", replays, theirs.name),
 	}, nil
 }
