@@ -28,8 +28,8 @@ func (a *told) success() bool {
 	return a.err == nil && a.status == http.StatusCreated && a.verdict != "unknown"
 }
 
-// Promises 3, 5 and 6 with an upstream whose connections break at any byte: half an answer is never kept as a whole one, an
-// executed operation is never executed again, and a kept answer is the answer.
+// Promises 3, 5 and 6 with an upstream whose connections break at any byte: half an answer is never kept as a whole
+// one, an executed operation is never executed again, and a kept answer is the answer.
 func TestCrashCutUpstream(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)

@@ -47,8 +47,9 @@ func (s shape) answer(key string) string {
 	switch s {
 	case chunked:
 		half := len(doc) / 2
-		return fmt.Sprintf("%sTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n%x\r\n%s\r\n%x\r\n%s\r\n0\r\nX-Sum: 7\r\n\r\n",
-			json, half, doc[:half], len(doc)-half, doc[half:])
+		head := json + "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+		chunks := fmt.Sprintf("%x\r\n%s\r\n%x\r\n%s\r\n", half, doc[:half], len(doc)-half, doc[half:])
+		return head + chunks + "0\r\nX-Sum: 7\r\n\r\n"
 	case hinted:
 		return "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" + whole
 	case closedJSON:

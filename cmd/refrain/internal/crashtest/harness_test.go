@@ -108,7 +108,9 @@ func newBench(t *testing.T, file string) *bench {
 
 func startProxy(t *testing.T, upstream, file string) *sidecar.Proxy {
 	t.Helper()
-	p, err := sidecar.Start(t.Context(), sidecar.Config{Executable: binary, Upstream: upstream, Dir: t.TempDir(), File: file})
+	p, err := sidecar.Start(t.Context(), sidecar.Config{
+		Executable: binary, Upstream: upstream, Dir: t.TempDir(), File: file,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,15 +5,11 @@ package demo
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/refrain-dev/refrain/cmd/refrain/internal/sidecar"
 )
 
 // Config says how to run the demo. Out and Err are required.
@@ -32,22 +28,11 @@ type Config struct {
 	Out, Err io.Writer
 }
 
-// The proxy's part of the demo: a short lease, so that what a kill -9 left behind is soon known as unknown, and patience
-// for longer than that.
-const proxyFile = `defaults:
-  lease: 1500ms
-  in_flight: { wait: 3s }
-  timeout: 10s
-routes:
-  - match: [POST /charges]
-    key: { required: true }
-`
-
 // bareOutage is how long no connection to the bare API can be made after all were cut: about what a restart takes.
 const bareOutage = 300 * time.Millisecond
 
-// Run runs the demo and writes its report. The error is an ErrBroken when a promise was broken or the storm was none, and
-// that of ctx when it ended. No process and no file is left behind.
+// Run runs the demo and writes its report. The error is an ErrBroken when a promise was broken or the storm was none,
+// and that of ctx when it ended. No process and no file is left behind.
 func Run(ctx context.Context, cfg Config) error {
 	dir, err := os.MkdirTemp("", "refrain-demo-")
 	if err != nil {
@@ -113,18 +98,19 @@ func (d *demo) bare(ctx context.Context) (Tally, error) {
 	}
 	defer st.close()
 	line := &line{}
-	return d.storm(ctx, &scene{name: "bare", stage: st, url: st.url, line: line, outage: func(ctx context.Context) error {
+	outage := func(ctx context.Context) error {
 		d.progress.say("  bare: cutting every connection, with %d orders in flight", st.api.InFlight())
 		line.cut(ctx, bareOutage)
 		return nil
-	}})
+	}
+	return d.storm(ctx, &scene{name: "bare", stage: st, url: st.url, line: line, outage: outage})
 }
 
 // protected storms the API behind Refrain. Its outage is a kill -9 of the proxy and a restart on the same store.
 func (d *demo) protected(ctx context.Context, b *behind) (Tally, error) {
-	return d.storm(ctx, &scene{name: "refrain", stage: b.stage, url: b.proxy.URL(), line: &line{}, outage: func(ctx context.Context) error {
-		pid, begin := b.proxy.PID(), time.Now()
-		d.progress.say("  refrain: kill -9 %d, the proxy, with %d orders in flight", pid, b.stage.api.InFlight())
+	outage := func(ctx context.Context) error {
+		begin := time.Now()
+		d.progress.say("  refrain: kill -9 %d, the proxy, with %d orders in flight", b.proxy.PID(), b.stage.api.InFlight())
 		if err := b.proxy.Kill(); err != nil {
 			return fmt.Errorf("killing the proxy: %w", err)
 		}
@@ -133,67 +119,6 @@ func (d *demo) protected(ctx context.Context, b *behind) (Tally, error) {
 		}
 		d.progress.say("  refrain: the proxy is back on the same store after %d ms", time.Since(begin).Milliseconds())
 		return nil
-	}})
-}
-
-// A behind is the API behind Refrain.
-type behind struct {
-	stage *stage
-	proxy *sidecar.Proxy
-}
-
-// raise starts the API and the proxy in front of it.
-func (d *demo) raise(ctx context.Context) (*behind, error) {
-	st, err := newStage(d.dir, "refrain")
-	if err != nil {
-		return nil, err
 	}
-	dir := filepath.Join(d.dir, "proxy")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, errors.Join(err, st.close())
-	}
-	proxy, err := sidecar.Start(ctx, sidecar.Config{
-		Executable: d.cfg.Executable, Upstream: st.url, Dir: dir, File: proxyFile,
-	})
-	if err != nil {
-		return nil, errors.Join(err, st.close())
-	}
-	return &behind{stage: st, proxy: proxy}, nil
+	return d.storm(ctx, &scene{name: "refrain", stage: b.stage, url: b.proxy.URL(), line: &line{}, outage: outage})
 }
-
-func (b *behind) close() {
-	_ = b.proxy.Kill()
-	_ = b.stage.close()
-}
-
-// stay waits until ctx ends. A proxy that dies meanwhile, perhaps by the reader's own kill -9, is started again.
-func (b *behind) stay(ctx context.Context) {
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-b.proxy.Exited():
-			if b.proxy.Restart(ctx) != nil {
-				return
-			}
-		}
-	}
-}
-
-// invite writes where everything is and what to try.
-func (b *behind) invite(w io.Writer) {
-	fmt.Fprintf(w, invitation, b.stage.url, b.proxy.URL(), b.proxy.AdminURL(), b.proxy.PID())
-}
-
-const invitation = `
-  Everything stays up until Ctrl-C. The bare API is %[1]s, behind Refrain it is %[2]s.
-
-  Pay, and pay again: the same answer, "Idempotent-Replayed: true", one charge. Change the amount: 422.
-
-    curl -i %[2]s/charges -H 'Idempotency-Key: mine-1' -H 'Content-Type: application/json' \
-      -d '{"amount":1999,"currency":"EUR","reference":"mine-1"}'
-
-  What was charged:              curl '%[1]s/charges?reference=mine-1'
-  What Refrain saw:              curl %[3]s/metrics
-  Kill the proxy, pay again:     kill -9 %[4]d    (the demo starts it anew on the same store)
-
-`

@@ -25,7 +25,7 @@ func (r *Report) Err() error {
 		wrong = append(wrong, "in the bare run "+m)
 	}
 	for _, m := range r.Refrain.Faults.missing(r.Refrain.DuplicatesSent) {
-		wrong = append(wrong, "in the run through Refrain "+m)
+		wrong = append(wrong, "through Refrain "+m)
 	}
 	if r.Bare.Duplicates == 0 {
 		wrong = append(wrong, "the bare run charged nothing twice")
@@ -68,7 +68,6 @@ func (r *Report) WriteTable(w io.Writer) error {
 	numbers("answers cut", b.Faults.AnswersCut, c.Faults.AnswersCut)
 	numbers("clients gave up waiting", b.Faults.GaveUp, c.Faults.GaveUp)
 	row("requests in flight at the outage", b.Faults.outage("cut"), c.Faults.outage("kill -9"))
-	fmt.Fprintln(&out)
 	if c.Unknown > 0 {
 		out.WriteString(explainUnknown)
 	}
@@ -76,8 +75,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 	return err
 }
 
-const explainUnknown = `  Unknown: the proxy died while these were on their way, so nobody can tell from outside whether they were
-  charged. Refrain says so and never runs them again by itself; the ledger above tells what became of them.
+const explainUnknown = `
+  Unknown: the proxy was killed while these were on their way, so nobody can tell from the outside whether they
+  were charged. Refrain says so, and never runs them again by itself; the ledger tells what became of them.
+
 `
 
 func (t *Tally) answers() string { return fmt.Sprintf("%d of %d", t.AnswersEqual, t.AnswersCompared) }

@@ -69,7 +69,8 @@ func (sc *scene) strike(ctx context.Context, s *storm) (int, error) {
 func (d *demo) watch(sc *scene, s *storm) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	show := func(line func(string, ...any)) {
-		line("  %s: %d of %d operations, %d charges", sc.name, s.finished.Load(), len(s.operations), len(sc.stage.ledger.Charges()))
+		charges := len(sc.stage.ledger.Charges())
+		line("  %s: %d of %d operations, %d charges", sc.name, s.finished.Load(), len(s.operations), charges)
 	}
 	var watching sync.WaitGroup
 	watching.Go(func() {

@@ -30,7 +30,7 @@ type Tally struct {
 	// charged and whose clients were told that they were not.
 	Unreported  int `json:"unreported"`
 	Misreported int `json:"misreported"`
-	// DuplicatesSent counts requests for an operation beyond its first, DuplicatesStopped those of them that charged nothing.
+	// DuplicatesSent counts requests for an operation beyond its first, DuplicatesStopped those that charged nothing.
 	DuplicatesSent    int `json:"duplicates_sent"`
 	DuplicatesStopped int `json:"duplicates_stopped"`
 	// AnswersCompared counts operations that were answered with success more than once, AnswersEqual those of them whose

@@ -96,7 +96,12 @@ func TestTallySetsWhatWasToldAgainstTheLedger(t *testing.T) {
 			Tally{Unanswered: 1, Unreported: 1},
 			"1 operations neither charged nor reported",
 		},
-		"charged, but unanswered": {heard{ended(payments.Unanswered)}, charges{charge(1, "a")}, Tally{Charged: 1, Unanswered: 1}, ""},
+		"charged, but unanswered": {
+			heard{ended(payments.Unanswered)},
+			charges{charge(1, "a")},
+			Tally{Charged: 1, Unanswered: 1},
+			"",
+		},
 		"charged what nobody ordered": {
 			heard{paid("a")},
 			charges{charge(1, "a"), {ID: "b", Order: payments.Order{Reference: "nobody"}}},
@@ -142,11 +147,11 @@ func TestACalmRunProvesNothing(t *testing.T) {
 	good := Tally{Intended: 2, Charged: 2, Paid: 2}
 	checkErr(t, reportOf(good), "")
 	for want, calm := range map[string]func(*Report){
-		"in the run through Refrain no answer was cut":                      func(r *Report) { r.Refrain.Faults.AnswersCut = 0 },
-		"in the run through Refrain no client was impatient":                func(r *Report) { r.Refrain.Faults.GaveUp = 0 },
-		"in the run through Refrain no duplicate was sent":                  func(r *Report) { r.Refrain.DuplicatesSent = 0 },
-		"in the run through Refrain there was no outage":                    func(r *Report) { r.Refrain.Faults.Outages = 0 },
-		"in the run through Refrain nothing was in flight at the outage":    func(r *Report) { r.Refrain.Faults.InFlight = 0 },
+		"through Refrain no answer was cut":                                 func(r *Report) { r.Refrain.Faults.AnswersCut = 0 },
+		"through Refrain no client was impatient":                           func(r *Report) { r.Refrain.Faults.GaveUp = 0 },
+		"through Refrain no duplicate was sent":                             func(r *Report) { r.Refrain.DuplicatesSent = 0 },
+		"through Refrain there was no outage":                               func(r *Report) { r.Refrain.Faults.Outages = 0 },
+		"through Refrain nothing was in flight at the outage":               func(r *Report) { r.Refrain.Faults.InFlight = 0 },
 		"in the bare run nothing was in flight at the outage":               func(r *Report) { r.Bare.Faults.InFlight = 0 },
 		"the bare run charged nothing twice":                                func(r *Report) { r.Bare.Duplicates = 0 },
 		"only 0 of 2 operations succeeded":                                  func(r *Report) { r.Refrain.Paid = 0 },

@@ -1,5 +1,5 @@
-// Package payments is a small payments API to practise on, with a ledger that counts its charges, and a client that pays
-// the way a careful one does. The API has no idempotency of its own: it charges whoever asks, as often as they ask.
+// Package payments is a small payments API to practise on, with a ledger that counts its charges, and a client that
+// pays the way a careful one does. The API has no idempotency of its own: it charges whoever asks, as often as they ask.
 package payments
 
 import (

@@ -38,8 +38,8 @@ type Result struct {
 }
 
 // A Client pays as a careful client does: all tries of an order carry the same key and the same bytes, their number is
-// bounded, and pauses between them grow. "In progress" means to ask again, "unknown" is taken for what it says. The zero
-// Client but for URL works, and may be used concurrently.
+// bounded, and pauses between them grow. "In progress" means to ask again, "unknown" is taken for what it says. The
+// zero Client but for URL works, and may be used concurrently.
 type Client struct {
 	// URL is the API's, without a path.
 	URL string

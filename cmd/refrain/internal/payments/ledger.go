@@ -29,8 +29,8 @@ type Ledger struct {
 	charges []Charge
 }
 
-// OpenLedger opens the ledger at path, or makes an empty one. A torn last line, which no client was ever told of, is cut
-// off; the error tells of a line that is unreadable in any other way.
+// OpenLedger opens the ledger at path, or makes an empty one. A torn last line, which no client was ever told of, is
+// cut off; the error tells of a line that is unreadable in any other way.
 func OpenLedger(path string) (*Ledger, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

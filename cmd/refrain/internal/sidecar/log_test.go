@@ -9,8 +9,8 @@ import (
 func TestLogFindsTheAddresses(t *testing.T) {
 	t.Parallel()
 	for name, line := range map[string]string{
-		"text": `time=2026-01-02T15:04:05Z level=INFO msg="refrain is serving" listen=127.0.0.1:4711 admin=127.0.0.1:4712 tier=strict`,
-		"json": `{"time":"2026-01-02T15:04:05Z","msg":"refrain is serving","listen":"127.0.0.1:4711","admin":"127.0.0.1:4712","tier":"strict"}`,
+		"text": `level=INFO msg="refrain is serving" listen=127.0.0.1:4711 admin=127.0.0.1:4712 tier=strict`,
+		"json": `{"level":"INFO","msg":"refrain is serving","listen":"127.0.0.1:4711","admin":"127.0.0.1:4712","tier":"strict"}`,
 		"last": `listen=127.0.0.1:4711 admin=127.0.0.1:4712`,
 	} {
 		l := newLog()

@@ -1,5 +1,5 @@
-// Package sidecar runs `refrain proxy` as a child process that can be killed and started again, for the demo and the crash
-// tests.
+// Package sidecar runs `refrain proxy` as a child process that can be killed and started again, for the demo and the
+// crash tests.
 package sidecar
 
 import (
@@ -57,8 +57,8 @@ func (p *Proxy) Args() []string {
 	}
 }
 
-// Restart runs the proxy again, on the same store and the same addresses, and returns when it is ready. The process must
-// be gone. When ctx ends, the process is killed.
+// Restart runs the proxy again, on the same store and the same addresses, and returns when it is ready. The process
+// must be gone. When ctx ends, the process is killed.
 func (p *Proxy) Restart(ctx context.Context) error {
 	if err := p.Launch(ctx); err != nil {
 		return err
