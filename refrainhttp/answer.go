@@ -6,85 +6,45 @@ import (
 	"strings"
 )
 
-// finish completes an answer whose handler has returned: from here on it is what net/http would have sent.
-func (r *recorder) finish() {
+// finish completes an answer whose handler has returned and returns it.
+func (r *recorder) finish() capture {
 	if r.status == 0 {
 		r.WriteHeader(http.StatusOK)
 	}
 	h := r.client.Header()
-	_, typed := h["Content-Type"]
-	if !typed && len(h["Content-Encoding"]) == 0 && len(r.buf.b) > 0 {
-		h["Content-Type"] = []string{http.DetectContentType(r.buf.b)}
+	return capture{
+		status: r.status, header: h, inherited: r.inherited,
+		trailer: trailerOf(r.header, h["Trailer"]), body: r.buf.b, omitted: r.flowing,
+		truncated: r.short(),
 	}
 }
 
-// truncated reports whether the handler wrote less than it declared: the answer is not whole.
-func (r *recorder) truncated() bool {
+// short reports whether the handler wrote less than it declared.
+func (r *recorder) short() bool {
 	return r.length >= 0 && r.written < r.length && bodyAllowed(r.status)
 }
 
-// trailer returns the trailers that the handler set: those that it declared in time, and those with net/http's prefix.
-func (r *recorder) trailer() []field {
-	var fields []field
-	for _, line := range r.client.Header()["Trailer"] {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if lines := r.header[name]; len(lines) > 0 && trailerAllowed(name) {
-				fields = append(fields, field{name, lines})
-			}
-		}
-	}
-	for name, lines := range r.header {
-		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok && trailerAllowed(http.CanonicalHeaderKey(name)) {
-			fields = append(fields, field{http.CanonicalHeaderKey(name), lines})
-		}
-	}
-	return fields
-}
-
-// trailerAllowed reports whether a field may be a trailer: not one that frames, routes or modifies the message (RFC 9110,
-// section 6.5.1), nor one of ours.
-func trailerAllowed(name string) bool {
-	switch name {
-	case "", "Host", "Content-Type", "Content-Encoding", "Content-Range", "Cache-Control", "Expect", "Max-Forwards", "Pragma",
-		"Range", "Te", "Authorization", "Www-Authenticate", "Set-Cookie", "Vary":
-		return false
-	}
-	return !describesAttempt(name) && !strings.HasPrefix(name, "If-")
-}
-
 // deliver sends the answer that was held back.
-func (r *recorder) deliver(trailer []field) {
-	h := r.client.Header()
+func (r *recorder) deliver(c *capture) {
+	h := c.header
 	switch {
-	case r.truncated(): // the declared length stays: the client can see that something is missing
-	case !bodyAllowed(r.status), len(trailer) > 0:
+	case r.short(): // the declared length stays: the client can see that something is missing
+	case !bodyAllowed(c.status), len(c.trailer) > 0:
 		delete(h, "Content-Length")
 	default:
-		h["Content-Length"] = []string{strconv.Itoa(len(r.buf.b))}
+		h["Content-Length"] = []string{strconv.Itoa(len(c.body))}
 	}
 	r.flowing = true
-	send(r.client, r.status, r.buf.b, trailer)
+	send(r.client, c.status, c.body, c.trailer)
 	if r.flushed {
 		_ = r.FlushError()
 	}
 }
 
-// send writes an answer with the trailers after it. A client that is gone is none of its business.
-func send(w http.ResponseWriter, status int, body []byte, trailer []field) {
-	for _, f := range trailer {
-		w.Header().Add("Trailer", f.name)
-	}
-	w.WriteHeader(status)
-	if len(body) > 0 {
-		_, _ = w.Write(body)
-	}
-	setTrailer(w, trailer)
-}
-
-func setTrailer(w http.ResponseWriter, trailer []field) {
-	for _, f := range trailer {
-		w.Header()[f.name] = f.lines
+// end completes an answer that flowed: its trailers, with the prefix that declares them in time.
+func (r *recorder) end(c *capture) {
+	for _, f := range c.trailer {
+		c.header[http.TrailerPrefix+f.name] = f.lines
 	}
 }
 

@@ -23,7 +23,7 @@ func appendCanonicalJSON(b, text []byte, fields *selector) ([]byte, bool) {
 	}
 	c := canonicaliser{in: text, out: b, members: make([]member, 0, 32)}
 	c.space()
-	ok := c.value(choice{node: fields, all: fields == nil || fields.included}, 0)
+	ok := c.value(selection{node: fields, all: fields == nil || fields.included}, 0)
 	c.space()
 	return c.out, ok && c.at == len(c.in)
 }
@@ -63,7 +63,7 @@ func (c *canonicaliser) next(want byte) bool {
 	return true
 }
 
-func (c *canonicaliser) value(sel choice, depth int) bool {
+func (c *canonicaliser) value(sel selection, depth int) bool {
 	if c.at == len(c.in) || depth > maxDepth {
 		return false
 	}
@@ -93,7 +93,7 @@ func (c *canonicaliser) literal(s string) bool {
 	return true
 }
 
-func (c *canonicaliser) array(sel choice, depth int) bool {
+func (c *canonicaliser) array(sel selection, depth int) bool {
 	c.out = append(c.out, '[')
 	c.next('[')
 	if c.next(']') {
@@ -125,7 +125,7 @@ func (c *canonicaliser) array(sel choice, depth int) bool {
 	}
 }
 
-func (c *canonicaliser) object(sel choice, depth int) bool {
+func (c *canonicaliser) object(sel selection, depth int) bool {
 	open := len(c.members)
 	c.out = append(c.out, '{')
 	c.next('{')
@@ -153,7 +153,7 @@ func (c *canonicaliser) object(sel choice, depth int) bool {
 }
 
 // member reads one member and writes it with a comma after it, which makes members easy to move.
-func (c *canonicaliser) member(sel choice, depth int) bool {
+func (c *canonicaliser) member(sel selection, depth int) bool {
 	m := member{start: len(c.out)}
 	if c.at == len(c.in) || c.in[c.at] != '"' || !c.string() || !c.next(':') {
 		return false
@@ -203,7 +203,7 @@ func (c *canonicaliser) sort(members []member) bool {
 }
 
 // drop removes the last object's members that do not count, and the comma after the last that does.
-func (c *canonicaliser) drop(members []member, sel choice) []byte {
+func (c *canonicaliser) drop(members []member, sel selection) []byte {
 	if sel.node == nil {
 		if !sel.all {
 			return c.out[:members[0].start] // a part that does not count as a whole: its owner drops it

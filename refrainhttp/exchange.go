@@ -60,8 +60,7 @@ func (x *exchange) decide() {
 	a, err := x.begin()
 	switch {
 	case err == nil && a.Verdict == refrain.Run:
-		status := x.execute(a)
-		x.report(status, 0, problemNone)
+		x.execute(a)
 	case err == nil:
 		x.answer(a)
 	case !errors.Is(err, refrain.ErrUnavailable):

@@ -2,7 +2,6 @@ package refrainhttp
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -16,7 +15,7 @@ type execution struct {
 	x        *exchange
 	attempt  *refrain.Attempt
 	recorder recorder
-	override override
+	chosen   choice
 	body     bodyReader
 	settled  bool
 	status   Status
@@ -24,123 +23,99 @@ type execution struct {
 
 // Value implements context.Context.
 func (e *execution) Value(key any) any {
-	if key == (overrideKey{}) {
-		return &e.override
+	if key == (choiceKey{}) {
+		return &e.chosen
 	}
 	return e.Context.Value(key)
 }
 
 // execute runs the handler in the client's goroutine but not in its context, records the outcome, and only then answers.
-func (x *exchange) execute(a *refrain.Attempt) Status {
-	e := &execution{x: x, attempt: a, body: bodyReader{rest: x.body.b}}
+func (x *exchange) execute(a *refrain.Attempt) {
+	e := &execution{x: x, attempt: a}
+	e.body.rest = x.body.b
 	var cancel context.CancelFunc
 	e.Context, cancel = a.Context(x.request.Context())
 	defer cancel()
 	e.recorder.buf = x.m.buffers.get()
 	e.recorder.gate, e.recorder.chunks = e, &x.m.buffers
 	e.recorder.start(x.client, x.plan.policy.Limits.ResponseBody)
-	defer e.end()
+	returned := false
+	defer func() {
+		if !returned {
+			e.abort()
+		}
+	}()
 
-	x.next.ServeHTTP(&e.recorder, x.forwarded(e))
+	x.next.ServeHTTP(&e.recorder, e.request())
 
+	returned = true
 	e.body.end()
-	e.recorder.finish()
 	e.reply()
 	x.m.buffers.put(e.recorder.buf)
-	return e.status
+	x.report(e.status, e.recorder.status, problemNone)
 }
 
-// end leaves an operation whose handler did not return, because of a panic or runtime.Goexit, as unknown: its effect may
+// abort leaves an operation whose handler did not return, because of a panic or runtime.Goexit, as unknown: its effect may
 // have happened.
-func (e *execution) end() {
+func (e *execution) abort() {
 	e.body.end()
-	if e.settled {
-		return
+	if !e.settled {
+		e.settle(Unknown, nil)
 	}
-	e.settle(Unknown, nil)
 	e.recorder.abandon()
+	e.x.m.log.Warn("handler did not return", "op", e.attempt.ID(), "route", e.x.plan.pattern)
 	e.x.report(StatusUnknown, 0, problemNone)
 }
 
-// reply settles the outcome of a whole answer and sends it.
+// reply settles the outcome of an answer whose handler has returned, and sends what was held back of it.
 func (e *execution) reply() {
-	trailer := e.recorder.trailer()
-	if e.recorder.flowing {
-		setTrailer(e.recorder.client, trailer)
-		if !e.settled {
-			e.settle(Release, nil)
-		}
+	c := e.recorder.finish()
+	c.truncated = c.truncated || e.chosen.incomplete.Load()
+	if !e.settled {
+		e.record(&c)
+	}
+	if c.omitted {
+		e.recorder.end(&c)
 		return
 	}
-	class := e.class()
-	e.settle(class, e.outcome(class, trailer))
 	e.mark()
-	e.recorder.deliver(trailer)
+	e.recorder.deliver(&c)
 }
 
-// class returns what the answer means.
-func (e *execution) class() Class {
-	switch c := e.override.get(); {
-	case e.recorder.truncated():
-		return Unknown
-	case c != 0:
-		return c
-	}
-	return e.x.plan.classes.classify(e.recorder.status, e.recorder.client.Header())
-}
-
-// outcome returns what is recorded of the answer. An answer that does not tell whether it happened is kept only if nobody
-// can take it for a success.
-func (e *execution) outcome(c Class, trailer []field) *refrain.Outcome {
-	r := &e.recorder
-	if c == Release || c == Unknown && (r.status < 400 || r.truncated()) {
-		return nil
-	}
-	var room [16]field
-	s := stored{
-		header:  storable(room[:0], r.client.Header(), r.inherited, e.x.scope.Principal != ""),
-		trailer: trailer,
-	}
-	meta := e.x.scratch()
-	meta.b = s.append(meta.b[:0])
-	n := len(meta.b)
-	b := append(append(make([]byte, 0, n+len(r.buf.b)), meta.b...), r.buf.b...)
-	return &refrain.Outcome{Status: r.status, Meta: b[:n:n], Body: b[n:]}
-}
-
-// beforeFlow implements gate: what is not kept is recorded as done before the client sees any of it. An answer that says
-// nothing happened is settled at its end: its handler still runs.
+// beforeFlow implements gate: what is not kept is recorded as done before the client sees any of it. Only an answer that
+// says nothing happened is settled at its end, for its handler still runs.
 func (e *execution) beforeFlow() {
-	class := e.override.get()
-	if class == 0 {
-		class = e.x.plan.classes.classify(e.recorder.status, e.recorder.client.Header())
+	r := &e.recorder
+	c := capture{
+		status: r.status, header: r.client.Header(), inherited: r.inherited, body: r.buf.b, omitted: true,
+		truncated: e.chosen.incomplete.Load(),
 	}
 	e.status = StatusExecuted
-	if class != Release {
-		o := e.outcome(Final, nil)
-		o.Body, o.Omitted = nil, true
-		e.settle(class, o)
+	if c.class(e.x.plan.classes, &e.chosen) != Release {
+		e.record(&c)
 	}
 	e.mark()
 }
 
-// settle ends the claim and notes what the client is told about it.
-func (e *execution) settle(c Class, o *refrain.Outcome) {
-	e.settled = true
-	var err error
-	switch c {
-	case Final:
-		e.status = StatusExecuted
-		err = e.attempt.Finish(e, *o)
-	case Release:
-		e.status = StatusExecuted
-		err = e.attempt.Release(e)
-	default:
-		e.status = StatusUnknown
-		err = e.attempt.MarkUnknown(e, o)
+// record settles the outcome and notes what the client is told about it.
+func (e *execution) record(c *capture) {
+	c.cookies = e.x.scope.Principal != ""
+	if t := sniff(c.header, c.body); t != "" && bodyAllowed(c.status) {
+		c.header["Content-Type"] = []string{t} // else the replay would be sniffed by other rules than the first answer
 	}
-	if errors.Is(err, refrain.ErrUnrecorded) || errors.Is(err, refrain.ErrStale) {
-		e.status = StatusUnrecorded
+	class := c.class(e.x.plan.classes, &e.chosen)
+	e.settle(class, c.outcome(class, e.x.scratch()))
+}
+
+func (e *execution) settle(class Class, o *refrain.Outcome) {
+	e.settled = true
+	switch err := settle(e, e.attempt, class, o); {
+	case err != nil:
+		e.status = StatusUnrecorded // the guard has logged why
+	case class == Unknown:
+		e.status = StatusUnknown
+	default:
+		e.status = StatusExecuted
 	}
 }
 
@@ -149,26 +124,31 @@ func (e *execution) mark() {
 	h := e.recorder.client.Header()
 	delete(h, headerReplayed)
 	delete(h, headerExpires)
-	h[headerKey] = []string{e.x.key.raw}
-	h[headerStatus] = []string{string(e.status)}
+	room := [3]string{e.x.key.raw, string(e.status)}
+	values := room[:]
+	h[headerKey], h[headerStatus] = values[0:1:1], values[1:2:2]
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
-		h[headerExpires] = []string{r.Retain.UTC().Format(http.TimeFormat)}
+		values[2] = r.Retain.UTC().Format(http.TimeFormat)
+		h[headerExpires] = values[2:3:3]
 	}
 }
 
-// forwarded returns the request as the handler gets it.
-func (x *exchange) forwarded(e *execution) *http.Request {
-	r := x.request.WithContext(e)
+// request returns the request as the handler gets it.
+func (e *execution) request() *http.Request {
+	r := e.x.request.WithContext(e)
 	r.Body = &e.body
 	r.GetBody = nil
 	if len(r.Trailer) == 0 {
-		r.ContentLength, r.TransferEncoding = int64(len(x.body.b)), nil
+		r.ContentLength, r.TransferEncoding = int64(len(e.x.body.b)), nil
 	}
-	r.Header = ownHeader(r.Header, x.plan.key.headers)
-	r.Header[headerAttempt] = []string{e.attempt.ID().String() + "-" + strconv.FormatUint(e.attempt.Fence(), 10)}
-	r.Header[headerFence] = []string{strconv.FormatUint(e.attempt.Fence(), 10)}
+	r.Header = ownHeader(r.Header, e.x.plan.key.headers)
+	fence := strconv.FormatUint(e.attempt.Fence(), 10)
+	room := [2]string{e.attempt.ID().String() + "-" + fence, fence}
+	values := room[:]
+	r.Header[headerAttempt], r.Header[headerFence] = values[0:1:1], values[1:2:2]
+	delete(r.Header, "Expect") // it was met when the body was read
 	if len(r.Header["Accept-Encoding"]) > 0 {
-		// The retry may accept other codings than this request; compression belongs in front, for each attempt anew.
+		// A retry may not accept the coding that this request accepts. Compression belongs in front, for each attempt anew.
 		r.Header["Accept-Encoding"] = []string{"identity"}
 	}
 	return r

@@ -27,21 +27,23 @@ type field struct {
 	lines []string
 }
 
-// storable returns the fields of an answer's header that are stored. Lines that were there before the handler ran are not
-// of its answer; whoever set them will do so again.
-func storable(room []field, h, inherited http.Header, cookies bool) []field {
-	var names [16]string
-	for _, name := range sortedNames(names[:0], h) {
+// storable appends the fields of an answer's header that are stored. Lines that were there before the handler ran are not of
+// its answer; whoever set them will do so again.
+func storable(fields []field, c *capture) []field {
+	var room [16]string
+	connection := c.header["Connection"]
+	for _, name := range sortedNames(room[:0], c.header) {
 		canonical := http.CanonicalHeaderKey(name)
+		lines := c.header[name]
 		switch {
-		case describesAttempt(canonical), canonical == "Set-Cookie" && !cookies:
-		case len(h["Connection"]) > 0 && hasElement(h["Connection"], name):
-		case inherited != nil && slices.Equal(inherited[name], h[name]):
+		case describesAttempt(canonical), canonical == "Set-Cookie" && !c.cookies:
+		case len(connection) > 0 && hasElement(connection, name):
+		case c.inherited != nil && slices.Equal(c.inherited[name], lines):
 		default:
-			room = append(room, field{name, h[name]})
+			fields = append(fields, field{name, lines})
 		}
 	}
-	return room
+	return fields
 }
 
 // append appends the encoding: the version, then twice a count of fields, each a name, a count of lines, and the lines.

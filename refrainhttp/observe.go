@@ -1,6 +1,134 @@
 package refrainhttp
 
-// watch reports what would have become of the request and forwards it as it is.
+import (
+	"context"
+	"errors"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// watch reports what would have become of the request in enforce mode, and forwards it. Neither the request nor the answer
+// is changed, the handler runs in its client's context, and its bytes flow as it writes them. Two things are different from
+// a server without the middleware: the handler starts when the body is read, or its limit, and a claim is made first.
+//
+// Outcomes are recorded after the answer, so that the mode can be switched to enforce later; one that could not be recorded
+// is only logged.
 func (x *exchange) watch() {
+	var err error
+	x.key, err = x.plan.key.read(x.request.Header)
+	switch {
+	case errors.Is(err, errNoKey) && !x.plan.key.required:
+		x.forward(StatusUnkeyed, 0, problemNone)
+		return
+	case errors.Is(err, errNoKey):
+		x.forward(StatusRefused, 0, problemKeyMissing)
+		return
+	case err != nil:
+		x.forward(StatusRefused, 0, problemKeyInvalid)
+		return
+	case upgrades(x.request):
+		x.forward(StatusRefused, 0, problemUpgrade)
+		return
+	}
+	x.body = x.m.buffers.get()
+	defer x.release()
+	err = readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
+	body := &bodyReader{rest: x.body.b, tail: x.request.Body}
+	defer body.end()
+	if err != nil && !errors.Is(err, errTooLarge) {
+		body.tail = failing{err}
+	}
+	if len(x.body.b) > 0 {
+		r := *x.request
+		r.Body = body
+		x.request = &r
+	}
+	if err != nil {
+		f := bodyRefusal(err)
+		x.forward(StatusRefused, 0, f.kind)
+		return
+	}
+	x.witness()
+}
+
+// witness asks the guard, and forwards whatever it says.
+func (x *exchange) witness() {
+	a, err := x.begin()
+	switch {
+	case err != nil && !errors.Is(err, refrain.ErrUnavailable):
+		x.forward(StatusRefused, 0, problemKeyInvalid)
+	case err != nil && x.plan.operation.StoreDown == refrain.FailOpen:
+		x.forward(StatusBypassed, 0, problemNone)
+	case err != nil:
+		x.forward(StatusRefused, 0, problemUnavailable)
+	case a.Verdict == refrain.Run:
+		x.record(a)
+	default:
+		status, code, kind := x.wouldBe(a)
+		x.forward(status, code, kind)
+	}
+}
+
+// wouldBe returns what the answer to a verdict that runs nothing would be.
+func (x *exchange) wouldBe(a *refrain.Attempt) (Status, int, problemKind) {
+	o := a.Record.Outcome
+	switch a.Verdict {
+	case refrain.InFlight:
+		return StatusInProgress, 0, problemInProgress
+	case refrain.Mismatch:
+		return StatusMismatch, 0, problemMismatch
+	case refrain.Expired:
+		return StatusExpired, 0, problemExpired
+	case refrain.Unknown:
+		if o == nil || o.Omitted {
+			return StatusUnknown, 0, problemUnknown
+		}
+		return StatusUnknown, o.Status, problemNone
+	}
+	if o.Omitted {
+		return StatusReplayed, 0, problemNotReplayable
+	}
+	return StatusReplayed, o.Status, problemNone
+}
+
+// forward lets the request through after it said what would have become of it.
+func (x *exchange) forward(s Status, code int, k problemKind) {
+	if k != problemNone {
+		code = k.describe().status
+	}
+	x.report(s, code, k)
+	if s != StatusUnkeyed {
+		x.m.log.Info("observed: request would have been answered otherwise",
+			"route", x.plan.pattern, "would", s, "code", code)
+	}
 	x.next.ServeHTTP(x.client, x.request)
 }
+
+// record runs the request under its claim and records the outcome behind the answer's back. The guard's Close waits for
+// that.
+func (x *exchange) record(a *refrain.Attempt) {
+	w := newWitness(x.client, x.plan.policy.Limits.ResponseBody, x.m.buffers.get())
+	returned := false
+	defer func() {
+		c := w.capture()
+		c.cookies = x.scope.Principal != ""
+		c.truncated = c.truncated || !returned
+		class := c.class(x.plan.classes, &w.chosen)
+		o := c.outcome(class, x.scratch())
+		x.m.buffers.put(w.buf)
+		status := StatusExecuted
+		if class == Unknown {
+			status = StatusUnknown
+		}
+		x.report(status, c.status, problemNone)
+		go func() { _ = settle(x.request.Context(), a, class, o) }() // the guard logs what goes wrong
+	}()
+	ctx := context.WithValue(x.request.Context(), choiceKey{}, &w.chosen)
+	x.next.ServeHTTP(w, x.request.WithContext(ctx))
+	returned = true
+}
+
+// failing gives an error again.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }

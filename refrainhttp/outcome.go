@@ -26,17 +26,27 @@ func (c Class) String() string {
 // handler returns, or before an answer that is not kept begins to flow, counts. ctx is that of the handler's request; for a
 // request that is not protected SetOutcome does nothing. It may be called concurrently.
 func SetOutcome(ctx context.Context, c Class) {
-	if o, ok := ctx.Value(overrideKey{}).(*override); ok {
-		o.class.Store(uint32(c))
+	if chosen, ok := ctx.Value(choiceKey{}).(*choice); ok {
+		chosen.class.Store(uint32(c))
 	}
 }
 
-// An override is the class that a handler chose, if any.
-type override struct{ class atomic.Uint32 }
+// MarkIncomplete says that the answer of a keyed request may not be whole, as one that an upstream ended by closing the
+// connection: it goes to the client, but the operation is Unknown, whatever SetOutcome says, and the answer is not kept. It
+// must be called before the handler returns, and for an answer that is not kept before it begins to flow.
+func MarkIncomplete(ctx context.Context) {
+	if chosen, ok := ctx.Value(choiceKey{}).(*choice); ok {
+		chosen.incomplete.Store(true)
+	}
+}
 
-type overrideKey struct{}
+// A choice is what a handler said about its outcome, if anything.
+type choice struct {
+	class      atomic.Uint32
+	incomplete atomic.Bool
+}
 
-func (o *override) get() Class { return Class(o.class.Load()) }
+type choiceKey struct{}
 
 // classes are Outcomes compiled: the class of every status from 100 to 599.
 type classes struct {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// problemBase is where the problem types are described; a type's URI ends with its code.
-const problemBase = "https://github.com/refrain-dev/refrain/blob/main/docs/problems.md#"
+// ProblemBase is where problem types are described; a type's URI is this and its code.
+const ProblemBase = "https://github.com/refrain-dev/refrain/blob/main/docs/problems.md#"
 
 // A problemKind is one of the problem types (RFC 9457) that the middleware answers with.
 type problemKind uint8
@@ -99,7 +99,7 @@ func (f *refusal) write(w http.ResponseWriter) {
 		f.detail = t.detail
 	}
 	b := fmt.Appendf(nil, `{"type":"%s%s","title":%q,"status":%d,"detail":%s,"code":%q,"retryable":%t`,
-		problemBase, t.code, t.title, t.status, appendQuoted(nil, []byte(f.detail)), t.code, t.retryable)
+		ProblemBase, t.code, t.title, t.status, appendQuoted(nil, []byte(f.detail)), t.code, t.retryable)
 	if f.original != 0 {
 		b = fmt.Appendf(b, `,"original_status":%d`, f.original)
 	}

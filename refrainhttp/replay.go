@@ -19,7 +19,11 @@ const (
 func (x *exchange) answer(a *refrain.Attempt) {
 	switch a.Verdict {
 	case refrain.Replay:
-		x.replay(a, StatusReplayed)
+		status := StatusReplayed
+		if a.Unrecorded {
+			status = StatusUnrecorded
+		}
+		x.replay(a, status)
 	case refrain.InFlight:
 		x.refuse(StatusInProgress, refusal{kind: problemInProgress, retryAfter: retryAfter(a)})
 	case refrain.Mismatch:
@@ -59,7 +63,7 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 	room := [4]string{x.key.raw, string(status), "true"}
 	values := room[:]
 	h[headerKey], h[headerStatus], h[headerReplayed] = values[0:1:1], values[1:2:2], values[2:3:3]
-	if a.Record.State == refrain.StateDone {
+	if status == StatusReplayed {
 		values[3] = a.Record.Retain.UTC().Format(http.TimeFormat)
 		h[headerExpires] = values[3:4:4]
 	}

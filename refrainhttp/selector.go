@@ -65,33 +65,33 @@ func (s *selector) grow(pointer string) (*selector, error) {
 	return s, nil
 }
 
-// A choice is what a selector says about one value: the node for what is inside it, and whether all of it counts unless
+// A selection is what a selector says about one value: the node for what is inside it, and whether all of it counts unless
 // that node says otherwise.
-type choice struct {
+type selection struct {
 	node *selector
 	all  bool
 }
 
-// member returns the choice for the member with the canonical name, and whether any of it counts.
-func (c choice) member(name []byte) (choice, bool) {
-	if c.node == nil {
-		return c, c.all
+// member returns the selection for the member with the canonical name, and whether any of it counts.
+func (s selection) member(name []byte) (selection, bool) {
+	if s.node == nil {
+		return s, s.all
 	}
-	child := c.node.children[string(name)]
+	child := s.node.children[string(name)]
 	if child == nil {
-		return choice{all: c.all}, c.all
+		return selection{all: s.all}, s.all
 	}
-	inner := choice{node: child, all: c.all || child.included}
+	inner := selection{node: child, all: s.all || child.included}
 	return inner, !child.excluded && (inner.all || child.leads())
 }
 
 // element is member for an array's element.
-func (c choice) element(i int) (choice, bool) {
-	if c.node == nil {
-		return c, c.all
+func (s selection) element(i int) (selection, bool) {
+	if s.node == nil {
+		return s, s.all
 	}
 	var room [24]byte
-	return c.member(append(strconv.AppendInt(append(room[:0], '"'), int64(i), 10), '"'))
+	return s.member(append(strconv.AppendInt(append(room[:0], '"'), int64(i), 10), '"'))
 }
 
 // leads reports whether something below the node is included.

@@ -1,0 +1,69 @@
+package refrainhttp
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// A capture is a handler's answer, ready to be classed and recorded.
+type capture struct {
+	status    int
+	header    http.Header // as the client gets it, without what this package adds
+	inherited http.Header // what was in it before the handler ran
+	trailer   []field
+	body      []byte
+	cookies   bool // whether Set-Cookie may be stored
+	omitted   bool // the body flowed and is not here
+	truncated bool // it is not whole, or may not be
+}
+
+// class returns what the answer means: what the handler said, else what its status says. Half an answer tells nothing.
+func (c *capture) class(t *classes, chosen *choice) Class {
+	switch {
+	case c.truncated:
+		return Unknown
+	case chosen.class.Load() != 0:
+		return Class(chosen.class.Load())
+	}
+	return t.classify(c.status, c.header)
+}
+
+// outcome returns what is recorded of the answer under the class, or nil. An answer that does not tell whether the operation
+// happened is kept only if nobody can take it for a success.
+func (c *capture) outcome(class Class, scratch *buffer) *refrain.Outcome {
+	if class == Release || class == Unknown && (c.status < 400 || c.truncated) {
+		return nil
+	}
+	var room [16]field
+	s := stored{header: storable(room[:0], c), trailer: c.trailer}
+	meta := s.append(scratch.b[:0])
+	scratch.b = meta
+	body := c.body
+	if c.omitted {
+		body = nil
+	}
+	n := len(meta)
+	kept := append(append(make([]byte, 0, n+len(body)), meta...), body...) // one allocation for both
+	return &refrain.Outcome{Status: c.status, Meta: kept[:n:n], Body: kept[n:], Omitted: c.omitted}
+}
+
+// settle ends the attempt's claim.
+func settle(ctx context.Context, a *refrain.Attempt, class Class, o *refrain.Outcome) error {
+	switch class {
+	case Final:
+		return a.Finish(ctx, *o)
+	case Release:
+		return a.Release(ctx)
+	}
+	return a.MarkUnknown(ctx, o)
+}
+
+// sniff returns the Content-Type that net/http would add to an answer, or "".
+func sniff(h http.Header, body []byte) string {
+	if _, typed := h["Content-Type"]; typed || len(h["Content-Encoding"]) > 0 || len(body) == 0 {
+		return ""
+	}
+	return http.DetectContentType(body)
+}
