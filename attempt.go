@@ -32,52 +32,74 @@ type Attempt struct {
 	deadline time.Time // when renewing stops
 	mu       sync.Mutex
 	ended    bool
-	adrift   bool // its followers were told that nobody knows
+	adrift   bool // its followers wait for it no more
 	renewal  *time.Timer
 }
 
 // remotePoll is how often an attempt that waits for another process asks the store.
 const remotePoll = 500 * time.Millisecond
 
-// lead asks the store on behalf of every duplicate in the process.
-func (a *Attempt) lead(f *flight, w *wait) error {
+// lead asks the store on behalf of every duplicate in the process. If before tells of another process's attempt, that is
+// the first answer, so that the store is not asked more often than its pause.
+func (a *Attempt) lead(f *flight, w *wait, before *watched) (err error) {
 	g := a.guard
 	if !g.enter() {
 		f.publish(Decision{}, ErrClosed)
 		g.flights.land(a.id, f, Record{})
 		return ErrClosed
 	}
+	defer a.land(f)
 	claim := Claim{
 		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
 	}
-	d, err := g.claim(w.ctx, claim)
-	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
-	if err == nil && d.Verdict == Run {
-		a.own(f, claim.Token) // before the followers know, so that it is a claim before anyone waits for it
-		f.publish(d, nil)
-		return nil
+	pause := before.pause()
+	if pause <= 0 {
+		err = a.ask(w.ctx, f, claim)
+		pause = remotePoll
+	} else {
+		f.watched = before
+		a.answer(before.record, before.now)
+		f.publish(Decision{Verdict: InFlight, Record: before.record, Now: before.now}, nil)
 	}
-	f.publish(d, err)
-	for err == nil && d.Verdict == InFlight && w.pause(remotePoll) {
-		d, err = g.claim(w.ctx, claim)
-		a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
+	for err == nil && a.Verdict == InFlight && w.pause(pause) {
+		err = a.ask(w.ctx, f, claim)
+		pause = remotePoll
 	}
-	if err == nil && d.Verdict == Run {
-		a.own(f, claim.Token)
-		return nil
-	}
+	return err
+}
+
+// ask makes the claim, and the attempt its owner if it is won.
+func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
+	f.watched, f.record = nil, Record{}
+	d, err := a.guard.claim(ctx, c)
 	if err != nil {
 		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
-		g.backlog.add(Settlement{ID: a.id, Token: claim.Token, Ending: Released}, Record{}, a.Route)
+		a.guard.backlog.add(Settlement{ID: a.id, Token: c.Token, Ending: Released}, Record{}, a.Route)
+		f.publish(Decision{}, err)
+		return err
 	}
-	g.leave()
-	r := d.Record
-	if err != nil || d.Verdict == InFlight {
-		r = Record{} // nobody watches it now: followers with patience ask the store
+	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
+	switch d.Verdict {
+	case Run:
+		a.own(f, c.Token) // before the followers know, so that it is a claim before anyone waits for it
+	case InFlight:
+		f.watched = &watched{record: d.Record, now: d.Now, next: time.Now().Add(remotePoll)}
+	default:
+		f.record = d.Record
 	}
-	g.flights.land(a.id, f, r)
-	return err
+	f.publish(d, nil)
+	return nil
+}
+
+// land ends the flight of a leader that owns no claim. Followers with patience go on if nothing is settled.
+func (a *Attempt) land(f *flight) {
+	if a.flight != nil {
+		return
+	}
+	f.publish(Decision{}, ErrUnavailable) // changes nothing, unless the store panicked
+	a.guard.flights.land(a.id, f, f.record)
+	a.guard.leave()
 }
 
 // follow waits for the leader of the operation's flight. It reports whether to start over.
@@ -87,6 +109,10 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 		return false, f.err
 	}
 	a.answer(f.decision.Record, f.decision.Now)
+	if a.Verdict == Unknown && a.policy.Unknown == Rerun { // the leader's policy was another
+		<-f.settled // at once: it got no claim
+		return true, nil
+	}
 	if a.Verdict != InFlight || !w.until(f.settled) {
 		return false, nil
 	}
@@ -94,6 +120,7 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 		return true, nil
 	}
 	a.answer(f.record, f.decision.Now)
+	_, a.Unrecorded = a.guard.backlog.lookup(a.id)
 	return false, nil
 }
 
@@ -106,6 +133,8 @@ func (a *Attempt) answer(r Record, now time.Time) *Attempt {
 
 // own makes the attempt the owner of a claim.
 func (a *Attempt) own(f *flight, t Token) {
+	a.mu.Lock() // the first renewal must see all of it
+	defer a.mu.Unlock()
 	a.token, a.flight = t, f
 	a.deadline = time.Now().Add(a.policy.Timeout)
 	a.guard.owned.Add(1)
@@ -120,7 +149,9 @@ func (a *Attempt) keepAlive() {
 		return
 	}
 	if time.Now().After(a.deadline) {
-		a.drift()
+		r := a.Record
+		r.State = StateUnknown
+		a.drift(r)
 		return
 	}
 	a.mu.Unlock()
@@ -131,18 +162,17 @@ func (a *Attempt) keepAlive() {
 	case errors.Is(err, ErrStale):
 		a.guard.observer.Observe(Event{Kind: EventStale, Route: a.Route})
 		a.guard.log.Warn("claim was taken over while its owner worked", "op", a.id, "route", a.Route)
-		a.drift()
+		a.drift(Record{})
 	default: // renewed; or the store is away, and trying again is all there is to do
 		a.renewal.Reset(a.policy.Lease / 3)
 	}
 }
 
-// drift stops protecting an execution that outlived its timeout or lost its claim: its followers are told that nobody
-// knows, and the store says the same once the lease has lapsed. A late Finish is still welcome there.
-func (a *Attempt) drift() {
+// drift stops protecting an execution that outlived its timeout or lost its claim, and tells its followers what to believe:
+// that nobody knows, as the store says too once the lease has lapsed, or to ask the store, where a newer claim may be. A late
+// Finish is still welcome there.
+func (a *Attempt) drift(r Record) {
 	a.adrift = true
-	r := a.Record
-	r.State = StateUnknown
 	a.guard.flights.land(a.id, a.flight, r)
 }
 
@@ -209,8 +239,7 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 		a.Record = next
 		a.guard.observer.Observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: time.Since(a.start)})
 	case errors.Is(err, ErrStale):
-		next = a.Record
-		next.State = StateUnknown
+		next = Record{} // the store knows more
 		a.guard.observer.Observe(Event{Kind: EventStale, Route: a.Route, Ending: s.Ending})
 		a.guard.log.Warn("late ending refused: a newer claim exists", "op", a.id, "route", a.Route, "ending", s.Ending)
 	default:

@@ -1,6 +1,7 @@
 package refrain
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"sync"
@@ -8,42 +9,12 @@ import (
 	"time"
 )
 
-// A Journal keeps endings on the local disk while the store cannot take them. Package journal implements it.
-//
-// The Guard calls the methods one at a time.
-type Journal interface {
-	// Append makes the entry durable before it returns nil.
-	Append(JournalEntry) error
-	// Remove forgets the entry of that token.
-	Remove(ID, Token) error
-	// Entries returns what is kept, in the order in which it was appended.
-	Entries() ([]JournalEntry, error)
-}
-
-// A JournalEntry is an ending that the store does not know yet.
-type JournalEntry struct {
-	ID ID
-	// Record is what the store should hold: done or unknown, with the token of the claim that ended.
-	Record Record
-	// Retention and Tombstone are those of the operation's policy.
-	Retention, Tombstone time.Duration
-	Route                string
-}
-
-func (e *JournalEntry) settlement() Settlement {
-	s := Settlement{
-		ID: e.ID, Token: e.Record.Token, Ending: Undecided, Outcome: e.Record.Outcome,
-		Retention: e.Retention, Tombstone: e.Tombstone,
-	}
-	if e.Record.State == StateDone {
-		s.Ending = Finished
-	}
-	return s
-}
-
-// backlogLimit bounds the memory of endings that wait for the store. Beyond it they are dropped, which leaves their
-// operations unknown.
-const backlogLimit = 64 << 20
+// What the backlog holds in memory is bounded. Beyond that endings are dropped, which leaves their operations unknown once
+// the lease has lapsed. What is in the journal does not count: the journal has bounds of its own.
+const (
+	maxBacklogBytes = 64 << 20 // of endings that no journal holds
+	maxGivenBack    = 1 << 16  // claims
+)
 
 // The backlog holds endings that the store does not know yet, and brings them there when it is back.
 type backlog struct {
@@ -53,12 +24,13 @@ type backlog struct {
 	waiting atomic.Int64 // len(byID): almost always zero, which costs Begin one load
 
 	mu       sync.Mutex
-	byID     map[ID]*ending
-	queue    []*ending
-	bytes    int
-	draining bool
-	stop     chan struct{}
-	drained  sync.WaitGroup
+	byID     map[ID]*ending // of outcomes
+	queue    list.List      // of *ending: new outcomes at the front, claims given back at the end
+	released int            // claims in the queue
+	bytes    int            // of outcomes that no journal holds
+	draining chan struct{}  // closed when the goroutine that works on the queue ends; nil if there is none
+	stop     chan struct{}  // closed by close: try once more and end
+	abandon  chan struct{}  // closed by close: end now
 
 	journalMu sync.Mutex
 }
@@ -72,7 +44,9 @@ type ending struct {
 }
 
 func newBacklog(g *Guard, j Journal) (*backlog, error) {
-	b := &backlog{guard: g, journal: j, byID: make(map[ID]*ending), stop: make(chan struct{})}
+	b := &backlog{
+		guard: g, journal: j, byID: make(map[ID]*ending), stop: make(chan struct{}), abandon: make(chan struct{}),
+	}
 	if j == nil {
 		return b, nil
 	}
@@ -80,8 +54,6 @@ func newBacklog(g *Guard, j Journal) (*backlog, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, e := range entries {
 		b.push(&ending{settlement: e.settlement(), record: e.Record, route: e.Route, durable: true})
 	}
@@ -96,13 +68,9 @@ func (b *backlog) add(s Settlement, cur Record, route string) Record {
 		e.record, _, _ = s.Apply(cur, time.Now())
 		e.durable = b.keep(e)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.bytes > backlogLimit {
+	if !b.push(e) {
 		b.drop(e, "too many wait for the store")
-		return e.visible()
 	}
-	b.push(e)
 	return e.visible()
 }
 
@@ -123,19 +91,33 @@ func (b *backlog) keep(e *ending) bool {
 	return err == nil
 }
 
-// push queues the ending and sees to it that somebody works on the queue. b.mu is held.
-func (b *backlog) push(e *ending) {
-	b.byID[e.settlement.ID] = e
-	b.queue = append(b.queue, e)
-	b.bytes += e.size()
-	b.waiting.Store(int64(len(b.byID)))
-	if !b.draining {
-		b.draining = true
-		b.drained.Go(b.drain)
+// push queues the ending, sees to it that somebody works on the queue, and reports whether there was room.
+func (b *backlog) push(e *ending) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case e.settlement.Ending == Released:
+		if b.released >= maxGivenBack {
+			return false
+		}
+		b.released++
+		b.queue.PushBack(e)
+	case !e.durable && b.bytes+e.size() > maxBacklogBytes:
+		return false
+	default:
+		b.queue.PushFront(e)
+		b.byID[e.settlement.ID] = e
+		b.bytes += e.size()
+		b.waiting.Store(int64(len(b.byID)))
 	}
+	if b.draining == nil {
+		b.draining = make(chan struct{})
+		go b.drain(b.draining)
+	}
+	return true
 }
 
-// lookup returns what a duplicate may see of an operation whose ending is not in the store yet.
+// lookup returns what a duplicate may see of an operation whose outcome is not in the store yet.
 func (b *backlog) lookup(id ID) (Record, bool) {
 	if b.waiting.Load() == 0 {
 		return Record{}, false
@@ -143,7 +125,7 @@ func (b *backlog) lookup(id ID) (Record, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e, ok := b.byID[id]
-	if !ok || e.settlement.Ending == Released {
+	if !ok {
 		return Record{}, false
 	}
 	r := e.visible().At(time.Now())
@@ -155,57 +137,86 @@ func (b *backlog) len() int { return int(b.waiting.Load()) }
 // visible returns what others may see: nothing that a crash could take back.
 func (e *ending) visible() Record {
 	r := e.record
-	if !e.durable {
+	if !e.durable && r.State != StateAbsent {
 		r.State, r.Outcome = StateUnknown, nil
 	}
 	return r
 }
 
-func (e *ending) size() int { return 256 + e.settlement.Outcome.Size() }
+// size returns what the ending takes of maxBacklogBytes.
+func (e *ending) size() int {
+	if e.durable {
+		return 0
+	}
+	return 256 + e.settlement.Outcome.Size()
+}
 
-// drain brings the queue to the store and ends when it is empty or the guard closes.
-func (b *backlog) drain() {
+// drain brings the queue to the store and ends when it is empty, or when the guard closes. One goroutine at a time runs it.
+func (b *backlog) drain(done chan<- struct{}) {
+	defer close(done)
 	const shortest, longest = 100 * time.Millisecond, 2 * time.Second
 	pause := shortest
 	for {
-		e := b.first()
-		if e == nil {
+		el := b.next()
+		switch {
+		case el == nil:
 			return
-		}
-		if b.bring(e) {
+		case b.bring(el.Value.(*ending)):
+			b.remove(el)
 			pause = shortest
-			continue
-		}
-		select {
-		case <-time.After(pause):
-		case <-b.stop:
-			b.mu.Lock()
-			b.draining = false
-			b.mu.Unlock()
+		case !b.rest(el, pause):
 			return
+		default:
+			pause = min(2*pause, longest)
 		}
-		pause = min(2*pause, longest)
 	}
 }
 
-func (b *backlog) first() *ending {
+// next returns what comes next, or nil when the goroutine shall end.
+func (b *backlog) next() *list.Element {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.queue) == 0 {
-		b.draining = false
-		return nil
+	if el := b.queue.Front(); el != nil && !isClosed(b.abandon) {
+		return el
 	}
-	return b.queue[0]
+	b.draining = nil
+	return nil
+}
+
+// rest waits before the store is tried again, with another ending, for it may be only this one that the store does not
+// take. It reports false when the guard is closing and this was the last try.
+func (b *backlog) rest(el *list.Element, pause time.Duration) bool {
+	b.mu.Lock()
+	b.queue.MoveToBack(el)
+	if isClosed(b.stop) {
+		b.draining = nil
+		b.mu.Unlock()
+		return false
+	}
+	b.mu.Unlock()
+	select {
+	case <-time.After(pause):
+	case <-b.stop:
+	}
+	return true
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // bring settles one ending, and reports whether the store gave an answer.
 func (b *backlog) bring(e *ending) bool {
-	_, err := b.guard.settle(context.Background(), e.settlement)
-	if err != nil && !errors.Is(err, ErrStale) {
-		return false
-	}
 	g := b.guard
+	_, err := g.settle(context.Background(), e.settlement)
 	switch {
+	case err != nil && !errors.Is(err, ErrStale):
+		return false
 	case e.settlement.Ending == Released:
 	case err == nil:
 		g.observer.Observe(Event{Kind: EventRecovered, Route: e.route, Ending: e.settlement.Ending})
@@ -216,49 +227,63 @@ func (b *backlog) bring(e *ending) bool {
 	}
 	if e.durable {
 		b.journalMu.Lock()
+		defer b.journalMu.Unlock()
 		if err := b.journal.Remove(e.settlement.ID, e.settlement.Token); err != nil {
 			g.log.Error("journal entry not removed", "op", e.settlement.ID, "err", err)
 		}
-		b.journalMu.Unlock()
 	}
+	return true
+}
+
+// remove takes an ending that the store knows off the queue.
+func (b *backlog) remove(el *list.Element) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.queue = b.queue[1:]
+	e := b.queue.Remove(el).(*ending)
+	if e.settlement.Ending == Released {
+		b.released--
+		return
+	}
 	b.bytes -= e.size()
 	if b.byID[e.settlement.ID] == e {
 		delete(b.byID, e.settlement.ID)
 	}
 	b.waiting.Store(int64(len(b.byID)))
-	return true
 }
 
+// drop gives an ending up. The client of a claim given back was told that it did not run; that is nothing to log.
 func (b *backlog) drop(e *ending, why string) {
-	if e.settlement.Ending == Released {
-		return
-	}
 	b.guard.observer.Observe(Event{Kind: EventDropped, Route: e.route, Ending: e.settlement.Ending})
-	b.guard.log.Error("ending dropped, its operation stays unknown", "op", e.settlement.ID, "route", e.route, "why", why)
+	if e.settlement.Ending != Released {
+		b.guard.log.Error("ending dropped, its operation stays unknown", "op", e.settlement.ID, "route", e.route, "why", why)
+	}
 }
 
-// close ends the draining after one more try, and returns how many outcomes are in neither the store nor the journal.
-func (b *backlog) close() (lost int) {
+// close ends the draining after one more try, or at once when ctx has ended, and returns how many outcomes are in neither the
+// store nor the journal.
+func (b *backlog) close(ctx context.Context) (lost int) {
 	b.mu.Lock()
-	select {
-	case <-b.stop:
-	default:
+	if !isClosed(b.stop) {
 		close(b.stop)
 	}
+	draining := b.draining
 	b.mu.Unlock()
-	b.drained.Wait()
-	for e := b.first(); e != nil; e = b.first() {
-		if !b.bring(e) {
-			break
+	if draining != nil {
+		select {
+		case <-draining:
+		case <-ctx.Done():
+			b.mu.Lock()
+			if !isClosed(b.abandon) {
+				close(b.abandon)
+			}
+			b.mu.Unlock()
+			<-draining // within the store's timeout
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, e := range b.queue {
-		if !e.durable && e.settlement.Ending != Released {
+	for el := b.queue.Front(); el != nil; el = el.Next() {
+		if e := el.Value.(*ending); !e.durable && e.settlement.Ending != Released {
 			lost++
 		}
 	}

@@ -64,7 +64,7 @@ func DecodeRecord(id ID, b []byte) (Record, error) {
 	}
 	r := Record{State: State(b[1])}
 	flags := b[2]
-	if r.State == StateAbsent || r.State > StateExpired || flags&^(flagOutcome|flagOmitted) != 0 {
+	if r.State == StateAbsent || r.State > StateExpired || flags > flagOutcome|flagOmitted || flags == flagOmitted {
 		return Record{}, fmt.Errorf("%w: state %d, flags %#x", ErrUnreadable, b[1], flags)
 	}
 	b = b[3:]

@@ -17,16 +17,19 @@ import (
 // with [NotDone]: then the operation is released, and the next call runs. A panic leaves it unknown too.
 //
 // The errors of Do itself are ErrInFlight, ErrMismatch, ErrUnknown, ErrExpired, ErrUnavailable and ErrInvalidKey. With
-// ErrUnrecorded the result is returned too: fn has run, but the store does not know it yet.
+// ErrUnrecorded the result is returned too: fn has run, but the store does not know it yet; so it is with ErrStale: fn has run
+// late, and its claim was taken over meanwhile. When the store is unavailable
+// and the policy's StoreDown is FailOpen, fn runs unprotected: [FromContext] returns nil in it.
 func Do[T any](ctx context.Context, g *Guard, op Operation, fn func(context.Context) (T, error)) (T, error) {
 	var zero T
 	a, err := g.Begin(ctx, op)
 	switch {
 	case err != nil:
-		if errors.Is(err, ErrUnavailable) && g.policyOf(&op).StoreDown == FailOpen {
-			return fn(ctx)
+		if !g.mayRunUnprotected(&op, err) {
+			return zero, err
 		}
-		return zero, err
+		g.log.Warn("store unavailable, running unprotected", "route", op.Scope.Route, "err", err)
+		return fn(context.WithValue(ctx, attemptKey{}, (*Attempt)(nil)))
 	case a.Verdict == Run:
 		return execute(ctx, a, fn)
 	case a.Verdict == Replay && !a.Record.Outcome.Omitted:
@@ -37,6 +40,12 @@ func Do[T any](ctx context.Context, g *Guard, op Operation, fn func(context.Cont
 		return v, nil
 	}
 	return zero, refusal(a.Verdict)
+}
+
+// mayRunUnprotected reports whether the operation may run although the store did not answer. A guard that is closing is no
+// store that is down.
+func (g *Guard) mayRunUnprotected(op *Operation, err error) bool {
+	return errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrClosed) && g.policyOf(op).StoreDown == FailOpen
 }
 
 // refusal returns the error for a verdict that gives no result.
@@ -61,7 +70,11 @@ type result[T any] struct {
 // execute runs fn in a goroutine of its own, so that the caller can leave; the guard's Close waits for it.
 func execute[T any](ctx context.Context, a *Attempt, fn func(context.Context) (T, error)) (T, error) {
 	done := make(chan result[T], 1)
-	go func() { done <- run(ctx, a, fn) }()
+	go func() {
+		r := result[T]{err: ErrUnknown}
+		defer func() { done <- r }() // also when fn calls runtime.Goexit
+		run(ctx, a, fn, &r)
+	}()
 	select {
 	case r := <-done:
 		if r.crash != nil {
@@ -74,23 +87,23 @@ func execute[T any](ctx context.Context, a *Attempt, fn func(context.Context) (T
 	}
 }
 
-func run[T any](parent context.Context, a *Attempt, fn func(context.Context) (T, error)) (r result[T]) {
+func run[T any](parent context.Context, a *Attempt, fn func(context.Context) (T, error), r *result[T]) {
 	ctx, cancel := a.Context(parent)
 	defer cancel()
-	returned := false
+	ended := false
 	defer func() {
-		if returned {
+		if ended {
 			return
 		}
-		// fn panicked or called runtime.Goexit.
-		r = result[T]{crash: recover(), err: ErrUnknown}
+		// fn, or the encoding of its result, panicked or called runtime.Goexit.
+		r.crash = recover()
 		a.guard.log.Error("operation panicked", "op", a.id, "route", a.Route, "panic", r.crash)
 		_ = a.MarkUnknown(ctx, nil) // what goes wrong here is counted and logged by the guard
 	}()
-	r.value, r.err = fn(ctx)
-	returned = true
-	r.err = settleResult(ctx, a, r.value, r.err)
-	return r
+	value, err := fn(ctx)
+	err = settleResult(ctx, a, value, err)
+	r.value, r.err = value, err
+	ended = true
 }
 
 func settleResult(ctx context.Context, a *Attempt, value any, err error) error {
@@ -111,8 +124,13 @@ func settleResult(ctx context.Context, a *Attempt, value any, err error) error {
 	return a.Finish(ctx, Outcome{Body: body})
 }
 
-// NotDone wraps an error that a function of [Do] returns when its effect certainly did not happen.
-func NotDone(err error) error { return &notDone{err} }
+// NotDone wraps an error that a function of [Do] returns when its effect certainly did not happen. NotDone(nil) is nil.
+func NotDone(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &notDone{err}
+}
 
 type notDone struct{ error }
 

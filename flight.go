@@ -15,6 +15,22 @@ type flight struct {
 
 	settled chan struct{} // closed when the operation has ended, or the leader no longer watches it
 	record  Record        // after settled: what is durable now; absent means to ask again
+	watched *watched      // after settled: what the leader last heard of another process's attempt, if that is all it knows
+}
+
+// A watched attempt is one of another process, which can only be asked for.
+type watched struct {
+	record Record
+	now    time.Time // the store's time of record
+	next   time.Time // when the store may be asked again
+}
+
+// pause returns how long to leave the store alone.
+func (w *watched) pause() time.Duration {
+	if w == nil {
+		return 0
+	}
+	return time.Until(w.next)
 }
 
 // flights are the operations that this process is busy with.
@@ -42,13 +58,17 @@ func (fs *flights) join(id ID) (f *flight, leads bool) {
 	return f, true
 }
 
-// publish tells the followers the store's first decision.
+// publish tells the followers the store's first decision; what comes after it they need not know. Only the leader calls it.
 func (f *flight) publish(d Decision, err error) {
-	f.decision, f.err = d, err
-	close(f.claimed)
+	select {
+	case <-f.claimed:
+	default:
+		f.decision, f.err = d, err
+		close(f.claimed)
+	}
 }
 
-// land ends the flight and tells the followers what is durable now.
+// land ends the flight and tells the followers what is durable now. Each flight lands once.
 func (fs *flights) land(id ID, f *flight, r Record) {
 	sh := &fs.shards[id[0]%uint8(len(fs.shards))]
 	sh.mu.Lock()
@@ -61,12 +81,9 @@ func (fs *flights) land(id ID, f *flight, r Record) {
 // A wait is the patience of one attempt: its policy's Wait, from the first time it is needed, and its caller's presence.
 type wait struct {
 	ctx   context.Context
+	quit  <-chan struct{} // closed when the guard wants no more claims
 	left  time.Duration
 	timer *time.Timer
-}
-
-func newWait(ctx context.Context, patience time.Duration) *wait {
-	return &wait{ctx: ctx, left: patience}
 }
 
 // over returns a channel that is ready when patience ends.
@@ -98,7 +115,7 @@ func (w *wait) until(c <-chan struct{}) bool {
 	return false
 }
 
-// pause waits for d and reports whether patience lasts longer.
+// pause waits for d and reports whether patience lasts longer and the guard wants more claims.
 func (w *wait) pause(d time.Duration) bool {
 	if w.left == 0 {
 		return false
@@ -108,6 +125,7 @@ func (w *wait) pause(d time.Duration) bool {
 	select {
 	case <-t.C:
 		return true
+	case <-w.quit:
 	case <-w.ctx.Done():
 	case <-w.over():
 	}

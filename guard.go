@@ -43,7 +43,7 @@ type Guard struct {
 	owned   atomic.Int64 // attempts that own a claim
 
 	mu      sync.Mutex
-	closing bool
+	closing chan struct{}  // closed by Close, with mu held
 	running sync.WaitGroup // attempts that ask for a claim or own one
 }
 
@@ -60,6 +60,7 @@ func New(store Store, cfg Config) (*Guard, error) {
 		storeTimeout: cfg.StoreTimeout,
 		observer:     cfg.Observer,
 		log:          cfg.Logger,
+		closing:      make(chan struct{}),
 	}
 	setDefault(&g.storeTimeout, 1500*time.Millisecond)
 	if g.observer == nil {
@@ -83,8 +84,8 @@ func New(store Store, cfg Config) (*Guard, error) {
 // A duplicate of an operation in flight waits as long as its policy's Wait and ctx allow. ctx bounds nothing else: a claim
 // under way when the caller leaves is completed.
 //
-// The error is ErrInvalidKey, or ErrUnavailable when the store did not answer; then nothing may be run unless the policy's
-// StoreDown says so.
+// The error is ErrInvalidKey, ErrUnavailable when the store did not answer or made no sense, or says what is wrong with the
+// operation's policy. Then nothing may be run, unless the store is unavailable and the policy's StoreDown says so.
 func (g *Guard) Begin(ctx context.Context, op Operation) (*Attempt, error) {
 	start := time.Now()
 	a, err := g.begin(ctx, op, start)
@@ -101,8 +102,9 @@ func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Atte
 	}
 	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(&op), start: start}
 	a.id, a.fingerprint = g.identity.of(&op)
-	wait := newWait(ctx, a.policy.Wait)
+	wait := &wait{ctx: ctx, quit: g.closing, left: a.policy.Wait}
 	defer wait.stop()
+	var before *watched
 	for {
 		if r, ok := g.backlog.lookup(a.id); ok {
 			a.Unrecorded = true
@@ -110,12 +112,13 @@ func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Atte
 		}
 		f, leads := g.flights.join(a.id)
 		if leads {
-			return a, a.lead(f, wait)
+			return a, a.lead(f, wait, before)
 		}
 		again, err := a.follow(f, wait)
 		if err != nil || !again {
 			return a, err
 		}
+		before = f.watched
 	}
 }
 
@@ -130,7 +133,7 @@ func (g *Guard) policyOf(op *Operation) Policy {
 func (g *Guard) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closing {
+	if g.closed() {
 		return false
 	}
 	g.running.Add(1)
@@ -139,17 +142,21 @@ func (g *Guard) enter() bool {
 
 func (g *Guard) leave() { g.running.Done() }
 
+func (g *Guard) closed() bool { return isClosed(g.closing) }
+
 // Running returns how many attempts of this guard own a claim now.
 func (g *Guard) Running() int { return int(g.owned.Load()) }
 
-// Unrecorded returns how many endings wait for the store.
+// Unrecorded returns how many operations have ended without the store knowing it yet.
 func (g *Guard) Unrecorded() int { return g.backlog.len() }
 
 // Close refuses new claims, waits until ctx ends for the attempts that run, tries once more to record what is unrecorded,
-// and ends the guard's goroutines. It does not close the store or the journal. The error says what was left undone.
+// if ctx lasts, and ends the guard's goroutines. It does not close the store or the journal. The error says what was left undone.
 func (g *Guard) Close(ctx context.Context) error {
 	g.mu.Lock()
-	g.closing = true
+	if !g.closed() {
+		close(g.closing)
+	}
 	g.mu.Unlock()
 
 	done := make(chan struct{})
@@ -163,7 +170,7 @@ func (g *Guard) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		left = fmt.Errorf("closing the guard: %d operations still run: %w", g.Running(), ctx.Err())
 	}
-	if n := g.backlog.close(); n > 0 && left == nil {
+	if n := g.backlog.close(ctx); n > 0 && left == nil {
 		left = fmt.Errorf("closing the guard: %d outcomes: %w", n, ErrUnrecorded)
 	}
 	return left
@@ -180,6 +187,9 @@ func (g *Guard) claim(ctx context.Context, c Claim) (Decision, error) {
 	start := time.Now()
 	d, err := g.store.Claim(ctx, c)
 	g.observer.Observe(Event{Kind: EventStoreCall, Call: "claim", Took: time.Since(start), Err: err})
+	if err == nil {
+		err = d.check(&c)
+	}
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

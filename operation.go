@@ -36,5 +36,11 @@ func (op *Operation) validate() error {
 	case len(op.Key) > maxKeyLength:
 		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrInvalidKey, len(op.Key), maxKeyLength)
 	}
+	if op.Policy == nil {
+		return nil
+	}
+	if err := op.Policy.Validate(); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package refrain
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 // A Verdict is the answer to an attempt.
 type Verdict uint8
@@ -35,6 +39,19 @@ type Decision struct {
 	Verdict Verdict
 	Record  Record
 	Now     time.Time
+}
+
+// check reports whether the decision answers the claim. A store that is out of its mind must not make anybody run.
+func (d *Decision) check(c *Claim) error {
+	r := &d.Record
+	switch {
+	case d.Verdict == Run && r.State == StateRunning && r.Token == c.Token:
+	case d.Verdict == Replay && r.Outcome == nil:
+		return errors.New("the store's answer makes no sense: a replay without an outcome")
+	case d.Verdict == Run, r.State == StateAbsent, r.State > StateExpired, r.Judge(c.Fingerprint) != d.Verdict:
+		return fmt.Errorf("the store's answer makes no sense: verdict %d on a record in state %d", d.Verdict, r.State)
+	}
+	return nil
 }
 
 // Apply decides what the claim makes of the record cur at the store's time now. If the claim wins anew, written is true
