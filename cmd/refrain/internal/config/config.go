@@ -110,29 +110,27 @@ func (c *Config) read(root value) {
 	keep := field{name: "routes", read: func(v value) { routes = v }}
 	fields := append(c.fields(), prefixed("defaults.", c.Defaults.fields())...)
 	root.fields(append(fields, keep), "")
+	inherited := c.Defaults.clone()
 	known := c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin}, nil)
 	if routes.d == nil {
 		c.Routes = []Route{{Match: []Pattern{{Text: "POST /"}, {Text: "PATCH /"}}, Policy: c.Defaults.clone()}}
 		return
 	}
-	c.readRoutes(routes, known)
-}
-
-func (c *Config) readRoutes(v value, known []contradiction) {
-	seq, ok := v.node.(*ast.SequenceNode)
+	seq, ok := routes.node.(*ast.SequenceNode)
 	if !ok || len(seq.Values) == 0 {
-		v.fault("expected a list of routes; without this field, POST / and PATCH / are the routes")
+		routes.fault("expected a list of routes; without this field, POST / and PATCH / are the routes")
 		return
 	}
-	items, _ := v.items()
+	items, _ := routes.items()
 	for _, item := range items {
-		c.Routes = append(c.Routes, c.readRoute(item, known))
+		c.Routes = append(c.Routes, readRoute(item, inherited.clone(), known))
 	}
-	checkPatterns(v.d, c.Routes)
+	checkPatterns(root.d, c.Routes)
 }
 
-func (c *Config) readRoute(v value, known []contradiction) Route {
-	r := Route{Policy: c.Defaults.clone()}
+// readRoute reads a route over the policy that it inherits, whose contradictions are known.
+func readRoute(v value, inherited Policy, known []contradiction) Route {
+	r := Route{Policy: inherited}
 	match := field{name: "match", read: func(v value) { r.Match = readPatterns(v) }}
 	v.fields(append([]field{match}, r.Policy.fields()...), "")
 	if _, ok := v.pairs(); ok && r.Match == nil {
@@ -159,7 +157,7 @@ func (c *Config) override(d *decoder, o Override) {
 	fields := c.fields()
 	i := slices.IndexFunc(fields, func(f field) bool { return f.name == o.Name })
 	text := ast.String(token.New(o.Value, o.Value, &token.Position{}))
-	fields[i].read(value{d: d, node: text, origin: Origin{Source: o.Source}})
+	fields[i].read(value{d: d, node: text, origin: Origin{Source: o.Source, outside: true}})
 }
 
 // check reports settings that contradict each other.

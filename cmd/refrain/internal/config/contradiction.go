@@ -11,9 +11,10 @@ type contradiction struct {
 	field, text string
 }
 
-// check reports the policy's contradictions but those that its defaults have too, and returns all. Each is reported where
+// check settles the policy and reports its contradictions but those that its defaults have too, and returns all. Each is reported where
 // the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
+	p.settle()
 	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkFingerprint(), p.checkOutcome())
 	for _, c := range all {
 		if slices.Contains(known, c) {
@@ -67,34 +68,21 @@ func (p *Policy) checkFingerprint() []contradiction {
 
 // checkOutcome sees to it that every status is in exactly one class.
 func (p *Policy) checkOutcome() (all []contradiction) {
-	in := map[string][]string{}
-	for _, class := range []struct {
-		field    string
-		statuses []string
-	}{
-		{"outcome.final", p.Outcome.Final}, {"outcome.release", p.Outcome.Release}, {"outcome.unknown", p.Outcome.Unknown},
-	} {
-		for _, s := range class.statuses {
-			if in[s] = append(in[s], class.field); len(in[s]) > 1 {
-				all = append(all, p.inTwo(s, in[s])...)
+	in := map[string]string{}
+	for _, class := range p.Outcome.classes() {
+		for _, s := range *class.statuses {
+			if in[s] != "" {
+				all = append(all, contradict(class.field, "%s is also in %s (%s); remove it from one", s, in[s], p.origins[in[s]])...)
 			}
+			in[s] = class.field
 		}
 	}
 	for _, s := range []string{"2xx", "3xx", "4xx", "5xx"} {
-		if in[s] == nil {
+		if in[s] == "" {
 			all = append(all, contradict(p.given("outcome."), "%s is in no class; add it to final, release or unknown", s)...)
 		}
 	}
 	return all
-}
-
-// inTwo blames the class that the file gives.
-func (p *Policy) inTwo(status string, classes []string) []contradiction {
-	field, other := classes[len(classes)-1], classes[0]
-	if _, given := p.origins[field]; !given {
-		field, other = other, field
-	}
-	return contradict(field, "%s is also in %s (%s); remove it from one", status, other, p.origins[other])
 }
 
 // given returns the first field with the prefix that the file gives. There is one.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -83,6 +84,33 @@ func builtin() Policy {
 	}
 }
 
+// settle completes a policy that was read whole: a default list of statuses gives up those that the file lists elsewhere.
+func (p *Policy) settle() {
+	classes := p.Outcome.classes()
+	for _, class := range classes {
+		if _, given := p.origins[class.field]; given {
+			continue
+		}
+		*class.statuses = slices.DeleteFunc(slices.Clone(*class.statuses), func(s string) bool {
+			return slices.ContainsFunc(classes, func(other outcomeClass) bool {
+				return other.field != class.field && slices.Contains(*other.statuses, s)
+			})
+		})
+	}
+}
+
+// An outcomeClass is one of the lists of an Outcome.
+type outcomeClass struct {
+	field    string
+	statuses *[]string
+}
+
+func (o *Outcome) classes() []outcomeClass {
+	return []outcomeClass{
+		{"outcome.final", &o.Final}, {"outcome.release", &o.Release}, {"outcome.unknown", &o.Unknown},
+	}
+}
+
 // clone returns a copy that shares nothing that reading changes.
 func (p *Policy) clone() Policy {
 	c := *p
@@ -101,8 +129,8 @@ func (p *Policy) fields() []field {
 		bind(o, "key.required", &p.Key.Required, boolean()),
 		bind(o, "key.from", &p.Key.From, list(source(nil, "query", "body", "tuple"))),
 		bind(o, "key.format", &p.Key.Format, word([]string{"lenient", "sf-string", "uuid", "uuid7"})),
-		bind(o, "key.max_length", &p.Key.MaxLength, integer(1, 255)),
-		bind(o, "scope.principal", &p.Scope.Principal, list(source([]string{"client-ip", "none"}, "jwt", "cookie", "mtls"))),
+		bind(o, "key.max_length", &p.Key.MaxLength, integer(1, 1024)),
+		bind(o, "scope.principal", &p.Scope.Principal, list(source([]string{"none"}, "jwt", "cookie", "mtls", "client-ip"))),
 		bind(o, "scope.route", &p.Scope.Route, word([]string{"pattern", "path", "none"})),
 		bind(o, "fingerprint.body", &p.Fingerprint.Body, word([]string{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &p.Fingerprint.Include, list(pointer())),

@@ -44,11 +44,16 @@ func (ps Problems) sorted() Problems {
 
 // An Origin is where a setting came from. The zero Origin is that of a built-in default.
 type Origin struct {
-	// Source is the file, "flag --NAME" or "environment NAME".
+	// Source is the file's name, or what an Override says.
 	Source string
 	// Line and Column are the place in the file, from 1.
 	Line, Column int
+
+	outside bool
 }
+
+// Outside reports whether the setting is from outside the file: a flag or an environment variable.
+func (o Origin) Outside() bool { return o.outside }
 
 func (o Origin) String() string {
 	switch {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/audit"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+)
+
+func newCheck(env environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Validate the configuration and audit the store's durability",
+		Long: `Check reads the configuration as the proxy would and reports everything that is
+wrong with it. Then it looks at what the store's durability rests on: its directory,
+file system, free space, whether and how fast a sync works, and who holds its lock.
+It does not disturb a running proxy.
+
+The exit status is 1 if anything is wrong; warnings do not count.`,
+		Example: `  refrain check --config refrain.yaml
+  refrain check --store pebble:/var/lib/refrain`,
+		Args: exactly(),
+	}
+	s := newSettings(env, cmd, "store")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runCheck(s, cmd.OutOrStdout()) }
+	return cmd
+}
+
+func runCheck(s *settings, out io.Writer) error {
+	cfg, err := s.load()
+	if problems, ok := errors.AsType[config.Problems](err); ok && !isMisuse(err) {
+		for _, p := range problems {
+			report(out, audit.Finding{Level: audit.Fault, Subject: "configuration", Text: p.String()})
+		}
+		return errFound
+	}
+	if err != nil {
+		return err
+	}
+	findings := append(inspectConfig(s, cfg), audit.Store(cfg.Store)...)
+	var result error
+	for _, f := range findings {
+		report(out, f)
+		if f.Level == audit.Fault {
+			result = errFound
+		}
+	}
+	return result
+}
+
+func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
+	name := s.file()
+	if name == "" {
+		name = "no file, defaults"
+	}
+	findings := []audit.Finding{{
+		Level: audit.OK, Subject: "configuration",
+		Text: fmt.Sprintf("%s: %d routes, store %s", name, len(cfg.Patterns()), cfg.Store),
+	}}
+	if cfg.Upstream == nil {
+		findings = append(findings, audit.Finding{
+			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
+		})
+	}
+	return findings
+}
+
+func report(out io.Writer, f audit.Finding) {
+	fmt.Fprintf(out, "%-5s  %-13s  %s\n", f.Level, f.Subject, f.Text)
+}

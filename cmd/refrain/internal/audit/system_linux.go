@@ -1,0 +1,59 @@
+package audit
+
+import (
+	"os"
+	"syscall"
+)
+
+// fileSystems are those that do not keep what a store needs, by the magic number that statfs(2) gives.
+var fileSystems = map[int64]struct {
+	level      Level
+	name, text string
+}{
+	0x01021994: {Warn, "tmpfs", "lives in memory: the store is gone with the machine's power"},
+	0x858458f6: {Warn, "ramfs", "lives in memory: the store is gone with the machine's power"},
+	0x6969:     {Warn, "NFS", "its locks and syncs depend on the server and on mount options; use a local disk"},
+	0xff534d42: {Warn, "CIFS", "its locks and syncs depend on the server; use a local disk"},
+	0xfe534d42: {Warn, "SMB", "its locks and syncs depend on the server; use a local disk"},
+	0x01021997: {Warn, "9p", "a directory of the host: whether a sync reaches its disk depends on the host"},
+	0x65735546: {Warn, "FUSE", "whether a sync reaches a disk depends on the program behind it"},
+	0x794c7630: {Warn, "overlayfs", "a container's own layer: it is gone with the container; mount a volume"},
+}
+
+func (in *inspector) fileSystem(dir string) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		in.say(Warn, "file system", "cannot be told: %v", err)
+		return
+	}
+	if f, ok := fileSystems[int64(st.Type)&0xffffffff]; ok {
+		in.say(f.level, "file system", "%s: %s", f.name, f.text)
+		return
+	}
+	in.say(OK, "file system", "local (type %#x)", int64(st.Type)&0xffffffff)
+}
+
+func freeBytes(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// locked returns the process that holds the lock of the file, or zero. It asks without taking the lock.
+func locked(name string) (pid int, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	lk := syscall.Flock_t{Type: syscall.F_RDLCK}
+	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lk); err != nil {
+		return 0, err
+	}
+	if lk.Type == syscall.F_UNLCK {
+		return 0, nil
+	}
+	return int(lk.Pid), nil
+}

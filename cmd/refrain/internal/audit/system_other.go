@@ -1,0 +1,15 @@
+//go:build !linux
+
+package audit
+
+import "errors"
+
+var errElsewhere = errors.New("known on Linux only")
+
+func (in *inspector) fileSystem(string) {
+	in.say(Warn, "file system", "cannot be told: %v", errElsewhere)
+}
+
+func freeBytes(string) (int64, error) { return 0, errElsewhere }
+
+func locked(string) (int, error) { return 0, errElsewhere }

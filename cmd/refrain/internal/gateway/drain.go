@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+var errHurried = errors.New("told to stop at once")
+
+// drain stops taking requests and finishes those that run, for as long as the longest of them may take.
+func (g *Gateway) drain(stop <-chan os.Signal) error {
+	g.draining.Store(true)
+	bound := g.cfg.LongestTimeout() + drainGrace
+	g.log.Info("draining: finishing what runs", "running", g.guard.Running(), "at_most", bound)
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	ctx, hurry := context.WithCancelCause(ctx)
+	defer hurry(nil)
+	go func() {
+		select {
+		case <-stop:
+			hurry(errHurried)
+		case <-ctx.Done():
+		}
+	}()
+	err := g.close(ctx)
+	if err == nil {
+		g.log.Info("drained: everything that ran is recorded")
+	}
+	return err
+}
+
+// close ends everything, from the clients to the store, waiting until ctx ends for what runs.
+func (g *Gateway) close(ctx context.Context) error {
+	var errs []error
+	if err := g.server.Shutdown(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("closing connections: %w", context.Cause(ctx)), g.server.Close())
+	}
+	// Executions whose clients have left are not the server's, but the guard's.
+	errs = append(errs, g.guard.Close(ctx))
+	g.site.Load().proxy.Close()
+	errs = append(errs, g.storage.Close(), g.admin.Close())
+	return errors.Join(errs...)
+}

@@ -1,0 +1,130 @@
+// Package gateway runs `refrain proxy`: it opens what the configuration names, serves, reloads, drains and closes.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/admin"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/storage"
+)
+
+// Options are what a Gateway needs besides its configuration.
+type Options struct {
+	// Load reads the configuration, at the start and for each reload.
+	Load    func() (*config.Config, error)
+	Logger  *slog.Logger
+	Version string
+}
+
+// A Gateway is a running proxy.
+type Gateway struct {
+	opts    Options
+	log     *slog.Logger
+	cfg     *config.Config // in force; the goroutine that runs the gateway owns it
+	metrics *admin.Metrics
+	storage *storage.Storage
+	guard   *refrain.Guard
+
+	site     atomic.Pointer[site]
+	server   *http.Server
+	admin    *admin.Server
+	served   chan error // the end of the server
+	draining atomic.Bool
+}
+
+// Start opens the store, listens and serves. The error says what could not be had; nothing is left open then.
+func Start(opts Options) (g *Gateway, err error) {
+	cfg, err := opts.Load()
+	if err != nil {
+		return nil, err
+	}
+	g = &Gateway{opts: opts, log: opts.Logger, cfg: cfg, metrics: admin.NewMetrics(opts.Version)}
+	g.served = make(chan error, 1)
+	clientsAt, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening for clients: %w", err)
+	}
+	adminAt, err := net.Listen("tcp", cfg.Admin)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listening for operators: %w", err), clientsAt.Close())
+	}
+	if err := g.open(); err != nil {
+		return nil, errors.Join(err, clientsAt.Close(), adminAt.Close())
+	}
+	g.serve(clientsAt, adminAt)
+	return g, nil
+}
+
+// open opens everything between the listeners and the upstream.
+func (g *Gateway) open() (err error) {
+	if g.storage, err = storage.Open(g.cfg.Store, g.log); err != nil {
+		return err
+	}
+	g.guard, err = refrain.New(g.storage.Store, refrain.Config{
+		Secret: g.storage.Secret, Journal: g.storage.Journal, Observer: g.metrics, Logger: g.log,
+	})
+	if err == nil {
+		err = g.install(g.cfg)
+	}
+	if err != nil {
+		return errors.Join(err, g.storage.Close())
+	}
+	g.metrics.Watch(g.guard, g.storage.Tier())
+	g.metrics.Reloaded(true)
+	return nil
+}
+
+func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
+	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, Ready: g.ready, Logger: g.log})
+	g.server = newServer(http.HandlerFunc(g.handle), g.log)
+	go func() { g.served <- g.server.Serve(clients(clientsAt)) }()
+	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),
+		"upstream", g.cfg.Upstream.String(), "store", g.cfg.Store.String(), "tier", string(g.storage.Tier()),
+		"routes", len(g.cfg.Patterns()), "version", g.opts.Version)
+}
+
+// handle serves a request with the configuration in force.
+func (g *Gateway) handle(w http.ResponseWriter, r *http.Request) {
+	g.site.Load().handler.ServeHTTP(w, r)
+}
+
+var errDraining = errors.New("draining")
+
+// ready returns why the gateway should get no traffic, or nil.
+func (g *Gateway) ready(ctx context.Context) error {
+	if g.draining.Load() {
+		return errDraining
+	}
+	if err := g.storage.Ready(ctx); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// Run serves until a signal comes on stop, reloading whenever reload is, and then drains. A second readable of stop ends the
+// draining at once. The error says what was left undone.
+func (g *Gateway) Run(reload, stop <-chan os.Signal) error {
+	for {
+		select {
+		case <-reload:
+			g.reload()
+		case <-stop:
+			return g.drain(stop)
+		case err := <-g.served:
+			return errors.Join(fmt.Errorf("serving clients: %w", err), g.close(context.Background()))
+		}
+	}
+}
+
+// drainGrace is what draining may take beyond the longest execution.
+const drainGrace = 15 * time.Second

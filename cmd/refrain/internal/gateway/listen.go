@@ -1,0 +1,67 @@
+package gateway
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
+)
+
+const (
+	// maxConnections bounds the clients at one time; more wait in the system's queue.
+	maxConnections    = 8192
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	maxStreams        = 250 // of one HTTP/2 connection
+)
+
+// newServer returns the server for clients. It has no ReadTimeout and no WriteTimeout: see paced and pacedConn.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           paced(h),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// clients returns the listener for clients: bounded in number, paced, and refusing ambiguous framing.
+func clients(l net.Listener) net.Listener {
+	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, maxConnections)})
+}
+
+// A limitListener accepts connections while there are slots.
+type limitListener struct {
+	net.Listener
+	slots chan struct{}
+}
+
+func (l *limitListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.slots <- struct{}{}
+	return &slotConn{Conn: pacedConn{c}, release: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+// A slotConn gives its slot back when it is closed.
+type slotConn struct {
+	net.Conn
+	release func()
+}
+
+func (c *slotConn) Close() error {
+	defer c.release()
+	return c.Conn.Close()
+}

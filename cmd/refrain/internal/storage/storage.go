@@ -1,0 +1,69 @@
+// Package storage opens what a store's URL names: the store itself, and what lives beside it.
+//
+// The directory of an embedded store holds
+//
+//	store/            the database, locked by the process that uses it
+//	outcomes.journal  outcomes that the database could not take yet
+//	secret            what keys the hashes in the database, mode 0600
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/memstore"
+)
+
+const storeName = "store"
+
+// A Storage is an open store, the journal of what it could not take, and the secret of its hashes.
+type Storage struct {
+	Store   refrain.Store
+	Journal refrain.Journal // nil if the store is no more durable than the process
+	Secret  []byte
+
+	close []func() error
+}
+
+// Open opens the store that the URL names, and creates it if there is none. The store is one process's at a time: the
+// error says so when another has it.
+func Open(url config.Store, log *slog.Logger) (*Storage, error) {
+	if url.Scheme == "memory" {
+		store := memstore.New(memstore.Config{})
+		return &Storage{Store: store, Secret: newSecret(), close: []func() error{store.Close}}, nil
+	}
+	return openPebble(url.Dir, log)
+}
+
+// Tier returns how strong the store's promise is.
+func (s *Storage) Tier() refrain.Tier {
+	if t, ok := s.Store.(refrain.Tiered); ok {
+		return t.Tier()
+	}
+	return refrain.TierVolatile
+}
+
+// Close closes the store, then the journal.
+func (s *Storage) Close() error {
+	var errs []error
+	for _, c := range s.close {
+		errs = append(errs, c())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+// Ready returns why the store cannot take claims, or nil.
+func (s *Storage) Ready(ctx context.Context) error {
+	if h, ok := s.Store.(interface{ Err() error }); ok {
+		return h.Err()
+	}
+	_, err := s.Store.Get(ctx, refrain.ID{})
+	return err
+}
