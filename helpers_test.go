@@ -3,6 +3,8 @@ package refrain_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,11 +160,26 @@ func (e *events) count(kind refrain.EventKind) (n int) {
 
 // A memoryJournal is a journal that outlives its guard.
 type memoryJournal struct {
+	mu      sync.Mutex
 	entries []refrain.JournalEntry
 	broken  error
 }
 
+func (j *memoryJournal) fail(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.broken = err
+}
+
+func (j *memoryJournal) len() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.entries)
+}
+
 func (j *memoryJournal) Append(e refrain.JournalEntry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.broken == nil {
 		j.entries = append(j.entries, e)
 	}
@@ -170,6 +187,8 @@ func (j *memoryJournal) Append(e refrain.JournalEntry) error {
 }
 
 func (j *memoryJournal) Remove(id refrain.ID, token refrain.Token) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for i, e := range j.entries {
 		if e.ID == id && e.Record.Token == token {
 			j.entries = append(j.entries[:i:i], j.entries[i+1:]...)
@@ -179,4 +198,10 @@ func (j *memoryJournal) Remove(id refrain.ID, token refrain.Token) error {
 	return errors.New("no such entry")
 }
 
-func (j *memoryJournal) Entries() ([]refrain.JournalEntry, error) { return j.entries, j.broken }
+func (j *memoryJournal) Entries() ([]refrain.JournalEntry, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.entries, j.broken
+}
+
+func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

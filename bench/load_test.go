@@ -53,8 +53,10 @@ func TestLoadReportsAnswers(t *testing.T) {
 		handler          http.HandlerFunc
 	}{
 		{"an error", "", "503", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "store unavailable", 503) }},
-		{"not a replay", "Idempotent-Replayed: true", "without \"Idempotent-Replayed: true\"",
-			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }},
+		{
+			"not a replay", "Idempotent-Replayed: true", "without \"Idempotent-Replayed: true\"",
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) },
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package crashtest
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -33,7 +34,7 @@ func (a *told) success() bool {
 func TestCrashCutUpstream(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
-	upstream := startCutter(t, random)
+	upstream := startCutter(t, rand.New(rand.NewPCG(random.Uint64(), 1)))
 	proxy := startProxy(t, "http://"+upstream.listener.Addr().String(), `defaults:
   in_flight: { wait: 0s }
   timeout: 20s
