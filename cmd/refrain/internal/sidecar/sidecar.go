@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -74,6 +76,7 @@ func (p *Proxy) Restart(ctx context.Context) error {
 func (p *Proxy) Launch(ctx context.Context) error {
 	p.log = newLog()
 	p.cmd = exec.CommandContext(ctx, p.cfg.Executable, p.Args()...)
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "REFRAIN_") })
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", p.cfg.Executable, err)
