@@ -19,15 +19,17 @@ type capture struct {
 	truncated bool // it is not whole, or may not be
 }
 
-// class returns what the answer means: what the handler said, else what its status says. Half an answer tells nothing.
+// class returns what the answer means: what the handler said, else what its status says. Half an answer tells nothing but
+// that the request was turned away, if that is what its status says.
 func (c *capture) class(t *classes, chosen *choice) Class {
-	switch {
-	case c.truncated:
-		return Unknown
-	case chosen.class.Load() != 0:
-		return Class(chosen.class.Load())
+	class := Class(chosen.class.Load())
+	if class == 0 {
+		class = t.classify(c.status, c.header)
 	}
-	return t.classify(c.status, c.header)
+	if c.truncated && class == Final {
+		return Unknown
+	}
+	return class
 }
 
 // outcome returns what is recorded of the answer under the class, or nil. An answer that does not tell whether the operation

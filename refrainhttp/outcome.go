@@ -32,8 +32,8 @@ func SetOutcome(ctx context.Context, c Class) {
 }
 
 // MarkIncomplete says that the answer of a keyed request may not be whole, as one that an upstream ended by closing the
-// connection: it goes to the client, but the operation is Unknown, whatever SetOutcome says, and the answer is not kept. It
-// must be called before the handler returns, and for an answer that is not kept before it begins to flow.
+// connection: it goes to the client, but what would be Final is Unknown, and the answer is not kept. It must be called
+// before the handler returns, and for an answer that is not kept before it begins to flow.
 func MarkIncomplete(ctx context.Context) {
 	if chosen, ok := ctx.Value(choiceKey{}).(*choice); ok {
 		chosen.incomplete.Store(true)

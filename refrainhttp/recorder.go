@@ -89,7 +89,7 @@ func (r *recorder) freeze() {
 			delete(h, "Content-Length") // as net/http does
 		}
 	}
-	if isStream(h["Content-Type"]) || r.length > r.limit && bodyAllowed(r.status) {
+	if IsStream(h) || r.length > r.limit && bodyAllowed(r.status) {
 		r.flow()
 	}
 }

@@ -95,7 +95,7 @@ func (w *witness) capture() capture {
 	w.note(http.StatusOK)
 	c := capture{
 		status: w.status, header: w.header, inherited: w.inherited, trailer: trailerOf(w.Header(), w.header["Trailer"]),
-		body: w.buf.b, omitted: w.over || isStream(w.header["Content-Type"]),
+		body: w.buf.b, omitted: w.over || IsStream(w.header),
 		truncated: w.cut || w.hijacked || w.chosen.incomplete.Load() ||
 			w.length >= 0 && w.written < w.length && bodyAllowed(w.status),
 	}
