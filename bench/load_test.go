@@ -36,7 +36,10 @@ func TestLoad(t *testing.T) {
 	defer server.Close()
 
 	var seq sequence
-	l := load{target: target{name: "test", addr: server.Listener.Addr().String(), path: "/charges"}, keys: seq.fresh, until: times(1000)}
+	l := load{
+		target: target{name: "test", addr: server.Listener.Addr().String(), path: "/charges"},
+		keys:   seq.fresh, until: times(1000),
+	}
 	r, err := l.run(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +55,7 @@ func TestLoadReportsAnswers(t *testing.T) {
 		name, sign, want string
 		handler          http.HandlerFunc
 	}{
-		{"an error", "", "503", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "store unavailable", 503) }},
+		{"an error", "", "503", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "store unavailable", http.StatusServiceUnavailable) }},
 		{
 			"not a replay", "Idempotent-Replayed: true", "without \"Idempotent-Replayed: true\"",
 			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) },

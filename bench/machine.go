@@ -15,9 +15,9 @@ import (
 func report(ctx context.Context, dir string, results []result) string {
 	var b strings.Builder
 	b.WriteString("# Results of `make bench`\n\n")
-	b.WriteString("Everything runs on one machine, on loopback, in one run: load, proxy, upstream and peer share its cores. A ratio is\n" +
-		"the median of rounds in which both sides worked in turns; the spread is its smallest and largest. Absolute\n" +
-		"numbers say little about other machines.\n\n")
+	b.WriteString("Everything runs on one machine, on loopback, in one run: load, proxy, upstream and peer share its\n" +
+		"cores. A ratio is the median of rounds in which both sides worked in turns; the spread is its smallest\n" +
+		"and largest. Absolute numbers say little about other machines.\n\n")
 	b.WriteString(table(results))
 	fmt.Fprintf(&b, "\n%d connections; %d cores (%s), %s, %s; data on %s; %s.\n", connections, runtime.NumCPU(), cpu(),
 		runtime.Version(), runtime.GOOS, fileSystem(ctx, dir), time.Now().UTC().Format("2006-01-02"))

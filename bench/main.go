@@ -21,8 +21,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := command(ctx, os.Args[1:]); err != nil {
+	err := command(ctx, os.Args[1:])
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -39,7 +40,7 @@ func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "short turns, to see that everything works")
 	only := flags.String("only", "", "parts to run, separated by commas: "+strings.Join(names(), ", "))
-	dir := flags.String("dir", "", "folder for data; it should lie on the disk that is to be measured (default: a temporary one)")
+	dir := flags.String("dir", "", "folder for data, on the disk that is to be measured (default: a temporary one)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -104,11 +103,6 @@ func nginxProgram(ctx context.Context) (string, error) {
 type skipped string
 
 func (s skipped) Error() string { return string(s) }
-
-func isSkipped(err error) bool {
-	var s skipped
-	return errors.As(err, &s)
-}
 
 func isFile(path string) bool {
 	info, err := os.Stat(path)

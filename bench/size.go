@@ -119,7 +119,7 @@ func (b *bench) claimLatency(ctx context.Context, large, small refrain.Store) (r
 	return r, nil
 }
 
-// claims claims and releases for a while, and returns the 99th percentile of the claims in milliseconds.
+// claims makes claims and releases them for a while, and returns the 99th percentile of the claims in milliseconds.
 func claims(ctx context.Context, s refrain.Store, d time.Duration) (float64, error) {
 	until := during(d)
 	var all histogram

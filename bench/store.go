@@ -75,9 +75,13 @@ func together(d time.Duration, op func() error) (float64, error) {
 	return float64(all) / time.Since(start).Seconds(), failed
 }
 
-// outcome has 512 bytes.
-func outcome() *refrain.Outcome {
-	return &refrain.Outcome{Status: 201, Meta: bytes.Repeat([]byte("m"), 112), Body: bytes.Repeat([]byte("b"), 400)}
+// finish ends the claim with an outcome of 512 bytes.
+func finish(c *refrain.Claim) refrain.Settlement {
+	o := refrain.Outcome{Status: 201, Meta: bytes.Repeat([]byte("m"), 112), Body: bytes.Repeat([]byte("b"), 400)}
+	return refrain.Settlement{
+		ID: c.ID, Token: c.Token, Ending: refrain.Finished, Outcome: &o,
+		Retention: 24 * time.Hour, Tombstone: 7 * 24 * time.Hour,
+	}
 }
 
 // execute claims a new operation and finishes it.
@@ -90,9 +94,7 @@ func execute(ctx context.Context, s refrain.Store) error {
 	if d.Verdict != refrain.Run {
 		return fmt.Errorf("a new operation got the verdict %s", d.Verdict)
 	}
-	_, err = s.Settle(ctx, refrain.Settlement{
-		ID: c.ID, Token: c.Token, Ending: refrain.Finished, Outcome: outcome(), Retention: 24 * time.Hour, Tombstone: 7 * 24 * time.Hour,
-	})
+	_, err = s.Settle(ctx, finish(&c))
 	return err
 }
 
@@ -145,10 +147,7 @@ func (l *appendLog) execute() error {
 	if err := l.append(c.ID, d.Record); err != nil {
 		return err
 	}
-	e := refrain.Settlement{
-		ID: c.ID, Token: c.Token, Ending: refrain.Finished, Outcome: outcome(), Retention: 24 * time.Hour, Tombstone: 7 * 24 * time.Hour,
-	}
-	next, _, err := e.Apply(d.Record, now)
+	next, _, err := finish(&c).Apply(d.Record, now)
 	if err != nil {
 		return err
 	}
