@@ -12,21 +12,23 @@ import (
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
-// maxUndelimited is how much of a close-delimited answer is read to see whether it is whole.
-const maxUndelimited = 1 << 20
+const (
+	copySize = 32 << 10
+	// maxUndelimited is how much of a close-delimited answer is read to see whether it is whole.
+	maxUndelimited = 1 << 20
+)
 
-// copyAnswer copies the final answer. The error tells that the upstream cut it short.
-func (p *Proxy) copyAnswer(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
-	body := io.Reader(resp.Body)
-	if resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 {
-		start, whole, err := readUndelimited(resp)
-		if err != nil {
-			return err
-		}
-		if !whole {
-			refrainhttp.MarkIncomplete(r.Context())
-		}
-		body = io.MultiReader(bytes.NewReader(start), body)
+// copyAnswer copies the final answer. An error tells that the upstream cut it short; begun, that the client's answer has
+// begun by then. All but streams are read ahead as far as the buffer goes, so that most failures are found before.
+func (p *Proxy) copyAnswer(w http.ResponseWriter, r *http.Request, resp *http.Response) (begun bool, err error) {
+	buf := p.buffers.Get().(*[]byte)
+	defer p.buffers.Put(buf)
+	start, ended, err := readAhead(resp, *buf)
+	if err != nil {
+		return false, err
+	}
+	if closeDelimited(resp) && !(ended && isWholeJSON(resp, start)) {
+		refrainhttp.MarkIncomplete(r.Context())
 	}
 	h := w.Header()
 	copyFields(h, resp.Header)
@@ -35,29 +37,49 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, r *http.Request, resp *http.Re
 		h.Add("Trailer", name)
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := p.copyBody(w, body, resp.ContentLength < 0); err != nil {
-		return err
+	_, _ = w.Write(start) // the client's absence is the middleware's business
+	if !ended {
+		if err := copyRest(w, resp, *buf); err != nil {
+			return true, err
+		}
 	}
-	if len(resp.Trailer) == announced {
-		maps.Copy(h, resp.Trailer)
-		return nil
-	}
-	for name, values := range resp.Trailer {
-		h[http.TrailerPrefix+name] = values
-	}
-	return nil
+	copyTrailer(h, resp.Trailer, announced)
+	return true, nil
 }
 
-// copyBody copies to the client, whose absence is the middleware's business: an error is the upstream's.
-func (p *Proxy) copyBody(w http.ResponseWriter, body io.Reader, flush bool) error {
-	buf := p.buffers.Get().(*[]byte)
-	defer p.buffers.Put(buf)
+// readAhead reads the start of the answer, into buf where that is large enough, and reports whether that is all of it.
+func readAhead(resp *http.Response, buf []byte) (start []byte, ended bool, err error) {
+	switch {
+	case resp.ContentLength == 0:
+		return nil, true, nil
+	case closeDelimited(resp):
+		start, err = io.ReadAll(io.LimitReader(resp.Body, maxUndelimited))
+		return start, len(start) < maxUndelimited, err
+	case refrainhttp.IsStream(resp.Header):
+		return nil, false, nil
+	}
+	for n := 0; n < len(buf); { // not io.ReadFull, which hides the body's own io.ErrUnexpectedEOF
+		m, err := resp.Body.Read(buf[n:])
+		n += m
+		if err == io.EOF {
+			return buf[:n], true, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return buf, false, nil
+}
+
+// copyRest copies what was not read ahead, as it comes.
+func copyRest(w http.ResponseWriter, resp *http.Response, buf []byte) error {
+	flusher, _ := w.(http.Flusher)
 	for {
-		n, err := body.Read(*buf)
+		n, err := resp.Body.Read(buf)
 		if n > 0 {
-			_, _ = w.Write((*buf)[:n])
-			if f, ok := w.(http.Flusher); ok && flush {
-				f.Flush()
+			_, _ = w.Write(buf[:n])
+			if flusher != nil && resp.ContentLength < 0 {
+				flusher.Flush()
 			}
 		}
 		if err == io.EOF {
@@ -69,16 +91,30 @@ func (p *Proxy) copyBody(w http.ResponseWriter, body io.Reader, flush bool) erro
 	}
 }
 
-// readUndelimited reads the start of an answer that ends with the connection, and reports whether it is certainly whole:
-// nothing but the media type itself can tell, as a JSON document does that parses to its end.
-func readUndelimited(resp *http.Response) (start []byte, whole bool, err error) {
-	start, err = io.ReadAll(io.LimitReader(resp.Body, maxUndelimited))
-	if err != nil || len(start) == maxUndelimited {
-		return start, false, err
+func copyTrailer(h, trailer http.Header, announced int) {
+	if len(trailer) == announced {
+		maps.Copy(h, trailer)
+		return
 	}
+	for name, values := range trailer {
+		h[http.TrailerPrefix+name] = values
+	}
+}
+
+// closeDelimited reports whether nothing but the end of the connection ends the answer.
+func closeDelimited(resp *http.Response) bool {
+	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
+}
+
+// isWholeJSON reports whether the body is a JSON document from its start to its end, which no cut leaves behind. A number
+// is the exception: 12 may have been 123.
+func isWholeJSON(resp *http.Response, body []byte) bool {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	isJSON := media == "application/json" || strings.HasSuffix(media, "+json")
-	return start, isJSON && json.Valid(start), nil
+	if media != "application/json" && !strings.HasSuffix(media, "+json") {
+		return false
+	}
+	body = bytes.TrimSpace(body)
+	return len(body) > 0 && strings.IndexByte(`{["`, body[0]) >= 0 && json.Valid(body)
 }
 
 // copyFields copies header fields but those that end here.

@@ -31,11 +31,17 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, fmt.Errorf("reading the answer: %w", err))
 		return
 	}
-	if err := p.copyAnswer(w, r, resp); err != nil {
+	begun, err := p.copyAnswer(w, r, resp)
+	switch {
+	case err != nil && !begun:
 		_ = c.Close()
-		p.log.Warn("the upstream's answer was cut short", "route", r.Pattern, "err", err)
+		p.fail(w, r, fmt.Errorf("reading the answer: %w", err))
+		return
+	case err != nil:
+		_ = c.Close()
+		p.log.Warn("the upstream cut its answer short", "method", r.Method, "err", err)
 		refrainhttp.SetOutcome(r.Context(), refrainhttp.Unknown)
-		panic(http.ErrAbortHandler) // whatever came must not look like a whole answer
+		panic(http.ErrAbortHandler) // the client must not take it for a whole one
 	}
 	if resp.Close {
 		_ = c.Close()

@@ -31,7 +31,7 @@ func unreachable() problem {
 func unanswered(err error) problem {
 	p := problem{
 		Code: "upstream-unanswered", Status: http.StatusBadGateway,
-		Title:  "The upstream did not answer",
+		Title:  "The upstream did not give a whole answer",
 		Detail: "The request was sent to it; whether it was carried out is not known.",
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {

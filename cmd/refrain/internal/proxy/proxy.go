@@ -45,7 +45,7 @@ func New(cfg Config) *Proxy {
 	}
 	p.heads.New = func() any { return new([]byte) }
 	p.buffers.New = func() any {
-		b := make([]byte, 32<<10)
+		b := make([]byte, copySize)
 		return &b
 	}
 	p.plain = p.newPlain(cfg.TLS)

@@ -238,6 +238,7 @@ func TestAnswersThatEndEarlyAreNotKept(t *testing.T) {
 		"chunked, no last chunk":      {"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", 502, "unknown", 1},
 		"close-delimited JSON":        {"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n{\"id\":1}", 201, "replayed", 1},
 		"close-delimited problem":     {"HTTP/1.0 201 Created\r\nContent-Type: application/a+json\r\n\r\n[1]", 201, "replayed", 1},
+		"close-delimited number":      {"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n12", 201, "unknown", 1},
 		"close-delimited JSON, cut":   {"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n{\"id\":", 201, "unknown", 1},
 		"close-delimited text":        {"HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\n\r\nok", 201, "unknown", 1},
 		"close-delimited, said no":    {"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/html\r\n\r\n<p>no", 401, "executed", 2},
@@ -391,7 +392,7 @@ func TestUpstreamSeesTheRequestAsItWas(t *testing.T) {
 	}
 	r := <-got
 	for field, want := range map[string]string{
-		"Idempotency-Key": `"k"`, "X-One": "1,2", "X-Hop": "", "Accept-Encoding": "identity", "Idempotency-Attempt": "1",
+		"Idempotency-Key": `"k"`, "X-One": "1,2", "X-Hop": "", "Accept-Encoding": "identity",
 		"X-Forwarded-For": "10.0.0.9, 127.0.0.1", "X-Forwarded-Host": "api.example", "X-Forwarded-Proto": "http",
 	} {
 		if got := strings.Join(r.Header[field], ","); got != want {
@@ -400,6 +401,9 @@ func TestUpstreamSeesTheRequestAsItWas(t *testing.T) {
 	}
 	if fence := r.Header["Idempotency-Fence"]; len(fence) != 1 || fence[0] == "99" {
 		t.Errorf("Idempotency-Fence: got %v, want the claim's", fence)
+	}
+	if r.Header.Get("Idempotency-Attempt") == "" {
+		t.Error("no Idempotency-Attempt")
 	}
 	if r.RequestURI != "/base/a%2Fb/c?x=1&y=%20" || r.Host != "api.example" || r.ContentLength != 4 {
 		t.Errorf("got %s at %s with %d bytes", r.RequestURI, r.Host, r.ContentLength)
