@@ -29,9 +29,8 @@ func newRoutes(cfg *Config) (*routes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	patch := *post
-	patch.pattern = "PATCH /"
-	return &routes{post: post, patch: &patch}, nil
+	patch, err := compile("PATCH /", cfg.Policy)
+	return &routes{post: post, patch: patch}, err
 }
 
 func newMux(all []Route) (*routes, error) {
