@@ -90,7 +90,8 @@ func explain(out io.Writer, cfg *config.Config, r *http.Request) error {
 		return err
 	}
 	fmt.Fprintln(out, "\nthis request")
-	return writeRequest(out, &e, r, answer(m, r))
+	p := preview{Explanation: &e, outcome: &route.Policy.Outcome, request: r, answer: answer(m, r)}
+	return p.write(out)
 }
 
 // find returns the route with the pattern. The patterns of a configuration are all different.

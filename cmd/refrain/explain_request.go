@@ -5,46 +5,58 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
-// writeRequest writes what the policy makes of the request. It shows no value of a header: keys and credentials stay out of
+// A preview is what the policy makes of a request. It shows no value of a header: keys and credentials stay out of
 // terminals' histories.
-func writeRequest(out io.Writer, e *refrainhttp.Explanation, r *http.Request, resp *http.Response) error {
+type preview struct {
+	*refrainhttp.Explanation
+	outcome *config.Outcome
+	request *http.Request
+	answer  *http.Response
+}
+
+func (p *preview) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	p := &e.Policy
-	fmt.Fprintf(w, "  key\t%s\n", describeKey(p, r.Header))
-	fmt.Fprintf(w, "  unique within\t%s, %s\n", describePrincipal(p, r.Header), describeRoute(e, r))
-	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Fingerprint))
-	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.Outcomes.Final, " "))
-	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(&p.Outcomes))
-	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: no retry runs, and each is told so\n",
-		strings.Join(p.Outcomes.Unknown, " "))
-	fmt.Fprintf(w, "  as given\t%s\n", describeAnswer(resp))
+	retries := "no retry runs, and each is told so"
+	if p.Policy.Operation.Unknown == refrain.Rerun {
+		retries = "the next request runs again"
+	}
+	fmt.Fprintf(w, "  key\t%s\n", p.key())
+	fmt.Fprintf(w, "  unique within\t%s, %s\n", p.principal(), p.route())
+	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Policy.Fingerprint))
+	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.outcome.Final, " "))
+	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(p.outcome))
+	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.outcome.Unknown, " "), retries)
+	fmt.Fprintf(w, "  as given\t%s\n", describeAnswer(p.answer))
 	return w.Flush()
 }
 
-func describeKey(p *refrainhttp.Policy, h http.Header) string {
-	for _, name := range p.Key.Headers {
-		if h[name] != nil {
+func (p *preview) key() string {
+	for _, name := range p.Policy.Key.Headers {
+		if p.request.Header[name] != nil {
 			return "from " + name
 		}
 	}
-	return "not given; it would be read from " + strings.Join(p.Key.Headers, ", then ")
+	return "not given; it would be read from " + strings.Join(p.Policy.Key.Headers, ", then ")
 }
 
-func describePrincipal(p *refrainhttp.Policy, h http.Header) string {
+func (p *preview) principal() string {
 	var names []string
-	for _, source := range p.Principal {
+	for _, source := range p.Policy.Principal {
 		name, isHeader := strings.CutPrefix(string(source), "header:")
 		if !isHeader {
 			return "all callers alike"
 		}
 		name = http.CanonicalHeaderKey(name)
-		if h[name] != nil {
+		if p.request.Header[name] != nil {
 			return "the principal in " + name
 		}
 		names = append(names, name)
@@ -52,14 +64,14 @@ func describePrincipal(p *refrainhttp.Policy, h http.Header) string {
 	return "callers without " + strings.Join(names, " and ")
 }
 
-func describeRoute(e *refrainhttp.Explanation, r *http.Request) string {
-	switch e.Policy.RouteScope {
+func (p *preview) route() string {
+	switch p.Policy.RouteScope {
 	case refrainhttp.RoutePath:
-		return r.Method + " " + r.URL.EscapedPath()
+		return p.request.Method + " " + p.request.URL.EscapedPath()
 	case refrainhttp.RouteNone:
 		return "all routes alike"
 	}
-	return "route " + e.Pattern
+	return "route " + p.Pattern
 }
 
 func describeFingerprint(f *refrainhttp.Fingerprint) string {
@@ -85,14 +97,10 @@ func describeFingerprint(f *refrainhttp.Fingerprint) string {
 }
 
 // describeRelease adds the one case that no list says.
-func describeRelease(o *refrainhttp.Outcomes) string {
+func describeRelease(o *config.Outcome) string {
 	all := strings.Join(o.Release, " ")
-	for _, list := range [][]string{o.Final, o.Release, o.Unknown} {
-		for _, s := range list {
-			if s == "503" {
-				return all
-			}
-		}
+	if slices.Contains(slices.Concat(o.Final, o.Release, o.Unknown), "503") {
+		return all
 	}
 	return strings.TrimSpace(all + " 503-with-Retry-After")
 }

@@ -22,6 +22,8 @@ given again.`,
 		RunE:          noCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetArgs(env.args)
 	root.SetOut(env.stdout)
@@ -49,7 +51,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return misuse{fmt.Errorf("%s is missing", strings.Join(names[len(args):], " and "))}
+			return misuse{fmt.Errorf("missing %s", strings.Join(names[len(args):], " and "))}
 		case len(args) > len(names):
 			return misuse{fmt.Errorf("unexpected argument %q", args[len(names)])}
 		}

@@ -181,13 +181,13 @@ func (in *inspector) secret(dir string) {
 }
 
 func (in *inspector) lock(name string) {
-	switch held, err := locked(name); {
+	switch held, pid, err := locked(name); {
 	case errors.Is(err, fs.ErrNotExist):
 		in.say(OK, "lock", "free: there is no store yet")
 	case err != nil:
 		in.say(Warn, "lock", "cannot be told: %v", err)
-	case held != 0:
-		in.say(Warn, "lock", "held by process %d: if that is refrain at work, all is well; a second one would not start", held)
+	case held:
+		in.say(Warn, "lock", "held by process %d: if that is refrain at work, all is well; a second one would not start", pid)
 	default:
 		in.say(OK, "lock", "free")
 	}

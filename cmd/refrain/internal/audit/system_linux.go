@@ -41,19 +41,17 @@ func freeBytes(dir string) (int64, error) {
 	return int64(st.Bavail) * st.Bsize, nil
 }
 
-// locked returns the process that holds the lock of the file, or zero. It asks without taking the lock.
-func locked(name string) (pid int, err error) {
+// locked reports whether a process holds the lock of the file, and which; zero if that is in another container. It asks
+// without taking the lock.
+func locked(name string) (held bool, pid int, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return 0, err
+		return false, 0, err
 	}
 	defer f.Close()
 	lk := syscall.Flock_t{Type: syscall.F_RDLCK}
 	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lk); err != nil {
-		return 0, err
+		return false, 0, err
 	}
-	if lk.Type == syscall.F_UNLCK {
-		return 0, nil
-	}
-	return int(lk.Pid), nil
+	return lk.Type != syscall.F_UNLCK, int(lk.Pid), nil
 }

@@ -12,4 +12,4 @@ func (in *inspector) fileSystem(string) {
 
 func freeBytes(string) (int64, error) { return 0, errElsewhere }
 
-func locked(string) (int, error) { return 0, errElsewhere }
+func locked(string) (bool, int, error) { return false, 0, errElsewhere }

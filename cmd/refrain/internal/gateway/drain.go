@@ -12,7 +12,7 @@ var errHurried = errors.New("told to stop at once")
 // drain stops taking requests and finishes those that run, for as long as the longest of them may take.
 func (g *Gateway) drain(stop <-chan os.Signal) error {
 	g.draining.Store(true)
-	bound := g.cfg.LongestTimeout() + drainGrace
+	bound := g.longest + drainGrace
 	g.log.Info("draining: finishing what runs", "running", g.guard.Running(), "at_most", bound)
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()

@@ -31,6 +31,7 @@ type Gateway struct {
 	opts    Options
 	log     *slog.Logger
 	cfg     *config.Config // in force; the goroutine that runs the gateway owns it
+	longest time.Duration  // how long an execution may last, under any configuration that was in force
 	metrics *admin.Metrics
 	storage *storage.Storage
 	guard   *refrain.Guard
@@ -87,7 +88,7 @@ func (g *Gateway) open() (err error) {
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
 	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, Ready: g.ready, Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
-	go func() { g.served <- g.server.Serve(clients(clientsAt)) }()
+	go func() { g.served <- g.server.Serve(clients(clientsAt, maxConnections)) }()
 	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),
 		"upstream", g.cfg.Upstream.String(), "store", g.cfg.Store.String(), "tier", string(g.storage.Tier()),
 		"routes", len(g.cfg.Patterns()), "version", g.opts.Version)

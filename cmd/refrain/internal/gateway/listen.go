@@ -31,13 +31,21 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         protocols,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		ConnState:         connState,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
+// connState tells a connection that another protocol takes it over.
+func connState(c net.Conn, state http.ConnState) {
+	if strict, ok := c.(*proxy.StrictConn); ok && state == http.StateHijacked {
+		strict.Hijacked()
+	}
+}
+
 // clients returns the listener for clients: bounded in number, paced, and refusing ambiguous framing.
-func clients(l net.Listener) net.Listener {
-	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, maxConnections)})
+func clients(l net.Listener, limit int) net.Listener {
+	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, limit)})
 }
 
 // A limitListener accepts connections while there are slots.
@@ -47,11 +55,12 @@ type limitListener struct {
 }
 
 func (l *limitListener) Accept() (net.Conn, error) {
+	l.slots <- struct{}{}
 	c, err := l.Listener.Accept()
 	if err != nil {
+		<-l.slots
 		return nil, err
 	}
-	l.slots <- struct{}{}
 	return &slotConn{Conn: pacedConn{c}, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 

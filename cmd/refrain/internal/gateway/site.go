@@ -38,7 +38,7 @@ func (g *Gateway) install(cfg *config.Config) error {
 	if old != nil && old.proxy != next.proxy {
 		old.proxy.Close()
 	}
-	g.cfg = cfg
+	g.cfg, g.longest = cfg, max(g.longest, cfg.LongestTimeout())
 	return nil
 }
 
