@@ -67,7 +67,7 @@ func TestCrashKillAtStart(t *testing.T) {
 		if err := b.proxy.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.proxy.Launch(t.Context()); err != nil {
+		if err := b.proxy.Launch(); err != nil {
 			t.Fatal(err)
 		}
 		select {

@@ -40,13 +40,17 @@ type Proxy struct {
 // startTimeout bounds how long a proxy may take until it is ready.
 const startTimeout = 20 * time.Second
 
-// Start runs a proxy on free ports of the loopback interface, and returns when it is ready.
+// Start runs a proxy on free ports of the loopback interface, and returns when it is ready. ctx bounds the wait; the
+// process lives until it is killed.
 func Start(ctx context.Context, cfg Config) (*Proxy, error) {
 	p := &Proxy{cfg: cfg, listen: "127.0.0.1:0", admin: "127.0.0.1:0"}
 	if err := os.WriteFile(p.configFile(), []byte(cfg.File), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the proxy's configuration: %w", err)
 	}
-	return p, p.Restart(ctx)
+	if err := p.Restart(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (p *Proxy) configFile() string { return filepath.Join(p.cfg.Dir, "refrain.yaml") }
@@ -60,9 +64,9 @@ func (p *Proxy) Args() []string {
 }
 
 // Restart runs the proxy again, on the same store and the same addresses, and returns when it is ready. The process
-// must be gone. When ctx ends, the process is killed.
+// must be gone. ctx bounds the wait; after an error there is no process.
 func (p *Proxy) Restart(ctx context.Context) error {
-	if err := p.Launch(ctx); err != nil {
+	if err := p.Launch(); err != nil {
 		return err
 	}
 	if err := p.awaitReady(ctx); err != nil {
@@ -73,19 +77,20 @@ func (p *Proxy) Restart(ctx context.Context) error {
 }
 
 // Launch is a Restart that does not wait until the proxy is ready.
-func (p *Proxy) Launch(ctx context.Context) error {
-	p.log = newLog()
-	p.cmd = exec.CommandContext(ctx, p.cfg.Executable, p.Args()...)
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "REFRAIN_") })
-	p.cmd.Stderr, p.cmd.Stdout = p.log, p.log
-	if err := p.cmd.Start(); err != nil {
+func (p *Proxy) Launch() error {
+	log := newLog()
+	cmd := exec.Command(p.cfg.Executable, p.Args()...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "REFRAIN_") })
+	cmd.Stderr, cmd.Stdout = log, log
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", p.cfg.Executable, err)
 	}
-	p.exited = make(chan struct{})
-	go func(cmd *exec.Cmd, exited chan struct{}) {
+	exited := make(chan struct{})
+	go func() {
 		_ = cmd.Wait() // it is killed sooner or later, so its status says nothing
 		close(exited)
-	}(p.cmd, p.exited)
+	}()
+	p.cmd, p.log, p.exited = cmd, log, exited
 	return nil
 }
 
