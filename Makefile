@@ -70,7 +70,7 @@ fuzz: ## Fuzz every target for FUZZTIME (1m)
 
 .PHONY: crash
 crash: ## Kill the real program with SIGKILL again and again (CRASHES, 200)
-	REFRAIN_CRASH_CYCLES=$(CRASHES) go test -count=1 -v -timeout 60m -run Crash ./cmd/refrain/...
+	REFRAIN_CRASH_CYCLES=$(CRASHES) go test -count=1 -v -timeout 60m ./cmd/refrain/internal/crashtest
 
 .PHONY: mutants
 mutants: ## Plant known bugs, one at a time, and see a test fail for each
