@@ -14,6 +14,10 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const asCommand = "REFRAIN_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asNaked) != "" && len(os.Args) > 1 && os.Args[1] == "proxy" {
+		serveNaked()
+		return
+	}
 	if os.Getenv(asCommand) != "" {
 		main()
 		return
