@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// serve serves the handler as a gateway does, for at most limit clients, and returns its address.
+func serve(t *testing.T, h http.HandlerFunc, limit int) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(h, slog.New(slog.DiscardHandler))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(clients(l, limit))
+	}()
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-done
+	})
+	return l.Addr().String()
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestEveryServerLimitIsSet(t *testing.T) {
+	t.Parallel()
+	s := newServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if s.ReadHeaderTimeout == 0 || s.IdleTimeout == 0 || s.MaxHeaderBytes == 0 || s.HTTP2.MaxConcurrentStreams == 0 {
+		t.Errorf("got %+v, want no limit to be zero", s)
+	}
+}
+
+// A pipeListener accepts one end of a pipe at once, whenever it is asked.
+type pipeListener struct{ net.Listener }
+
+func (pipeListener) Accept() (net.Conn, error) {
+	_, server := net.Pipe()
+	return server, nil
+}
+
+func TestClientsBeyondTheLimitWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := clients(pipeListener{}, 2)
+		accepted := make(chan net.Conn, 4)
+		for range 4 {
+			go func() {
+				c, err := l.Accept()
+				if err != nil {
+					t.Error(err)
+				}
+				accepted <- c
+			}()
+		}
+		synctest.Wait()
+		if len(accepted) != 2 {
+			t.Fatalf("got %d clients, want 2", len(accepted))
+		}
+		first := <-accepted
+		_ = first.Close()
+		_ = first.Close() // a second close frees no second slot
+		synctest.Wait()
+		if len(accepted) != 2 {
+			t.Errorf("got %d clients after the first had gone, want 2", len(accepted))
+		}
+		_ = (<-accepted).Close()
+		synctest.Wait()
+		if len(accepted) != 2 {
+			t.Errorf("got %d clients after the second had gone, want 2", len(accepted))
+		}
+	})
+}
+
+func TestHeadersOverTheLimitAreRefused(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, func(http.ResponseWriter, *http.Request) {}, 10)
+	c := dial(t, addr)
+	go fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Large: %s\r\n\r\n", strings.Repeat("x", 2*maxHeaderBytes))
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("got %v, %v, want status 431", resp, err)
+	}
+}
+
+func TestAmbiguousFramingIsRefused(t *testing.T) {
+	t.Parallel()
+	ran := make(chan struct{}, 1)
+	addr := serve(t, func(http.ResponseWriter, *http.Request) { ran <- struct{}{} }, 10)
+	c := dial(t, addr)
+	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || resp.StatusCode != http.StatusBadRequest || len(ran) != 0 {
+		t.Errorf("got %v, %v, %d runs, want status 400 and none", resp, err, len(ran))
+	}
+}
+
+func TestHTTP2WithoutTLS(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprint(w, r.Proto, " ", len(body), " ", err)
+	}, 10)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Post("http://"+addr, "text/plain", strings.NewReader(strings.Repeat("x", 3*paceStep)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if want := fmt.Sprint("HTTP/2.0 ", 3*paceStep, " <nil>"); string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}

@@ -1,0 +1,110 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+)
+
+func open(dir string) (*Storage, error) {
+	return Open(config.Store{Scheme: "pebble", Dir: dir}, slog.New(slog.DiscardHandler))
+}
+
+func mustOpen(t *testing.T, dir string) *Storage {
+	t.Helper()
+	s, err := open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSecretIsMadeOnceAndKept(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	first := mustOpen(t, dir)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, "secret"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("got %v, %v, want a secret of mode 0600", info, err)
+	}
+	second := mustOpen(t, dir)
+	defer second.Close()
+	if len(first.Secret) != secretSize || !bytes.Equal(first.Secret, second.Secret) {
+		t.Errorf("got %d bytes, then others, want the same %d", len(first.Secret), secretSize)
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*.tmp"))
+	if len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestSecretsDiffer(t *testing.T) {
+	t.Parallel()
+	one, two := mustOpen(t, t.TempDir()), mustOpen(t, t.TempDir())
+	defer one.Close()
+	defer two.Close()
+	if bytes.Equal(one.Secret, two.Secret) {
+		t.Error("two stores have the same secret")
+	}
+}
+
+func TestStoreWithoutItsSecretIsNotOpened(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(string) error{
+		"lost its secret": os.Remove,
+		"has 3 bytes":     func(name string) error { return os.WriteFile(name, []byte("abc"), 0o600) },
+	} {
+		dir := t.TempDir()
+		if err := mustOpen(t, dir).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := damage(filepath.Join(dir, "secret")); err != nil {
+			t.Fatal(err)
+		}
+		s, err := open(dir)
+		if err == nil {
+			_ = s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "backup") {
+			t.Errorf("got %v, want an error with %q and what to do", err, name)
+		}
+	}
+}
+
+func TestMemoryStoreLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	s, err := Open(config.Store{Scheme: "memory"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Journal != nil || len(s.Secret) != secretSize || s.Tier() != refrain.TierVolatile {
+		t.Errorf("got journal %v, %d bytes of secret, tier %s", s.Journal, len(s.Secret), s.Tier())
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadyTellsThatTheStoreIsClosed(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, t.TempDir())
+	if err := s.Ready(context.Background()); err != nil || s.Tier() != refrain.TierStrict {
+		t.Errorf("got %v and tier %s, want a ready store of tier strict", err, s.Tier())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ready(context.Background()); err == nil {
+		t.Error("a closed store says that it is ready")
+	}
+}
