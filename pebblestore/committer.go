@@ -13,13 +13,13 @@ import (
 // what the group changes, commits the changes with one sync, and answers. While it syncs, the next group gathers.
 type committer struct {
 	store *Store
-	fence uint64 // the last one handed out; the epoch is its upper half
+	last  uint64 // number handed out; the epoch is its upper half
 
 	// Of the group:
 	batch   *pebble.Batch
 	changes map[refrain.ID]*change
 	order   []*change
-	swept   [2][]generation // heads and outcomes to drop
+	swept   [2][]held // heads and outcomes to drop
 
 	key, value []byte // scratch
 }
@@ -81,7 +81,7 @@ func (c *committer) decide(r *request) {
 	next := cur.Record
 	switch r.kind {
 	case claiming:
-		r.decision, written = r.claim.Apply(cur.Record, now, c.nextFence())
+		r.decision, written = r.claim.Apply(cur.Record, now, c.next())
 		next = r.decision.Record
 	case settling:
 		next, written, r.err = r.settle.Apply(cur.Record, now)
@@ -128,14 +128,13 @@ func (c *committer) current(r *request) (stored, error) {
 	return c.store.read(r.id)
 }
 
-// nextFence returns a fence greater than all before, also those before a crash: a new epoch is durable with the claim that
-// gets its first fence.
-func (c *committer) nextFence() uint64 {
-	c.fence++
-	if uint32(c.fence) == 0 {
-		c.setEpoch(c.fence >> 32)
+// next returns a number greater than all before, also those before a crash: a new epoch is durable with the first use of it.
+func (c *committer) next() uint64 {
+	c.last++
+	if uint32(c.last) == 0 {
+		_ = c.batch.Set(epochKey, encodeEpoch(c.last>>32), nil)
 	}
-	return c.fence
+	return c.last
 }
 
 // write puts the change into the batch: it takes away what the disk has of the record and adds what is new.
@@ -145,7 +144,7 @@ func (c *committer) write(ch *change) {
 	switch ch.new.State {
 	case refrain.StateRunning:
 		ch.new.running = true
-		c.key = appendRunningKey(c.key[:0], ch.id)
+		c.key = appendRunningKey(c.key[:0], ch.new.Fence, ch.id)
 		c.value = refrain.AppendRecord(c.value[:0], ch.id, ch.new.Record)
 		_ = c.batch.Set(c.key, c.value, nil) // a batch of its own memory cannot fail
 	case refrain.StateUnknown:
@@ -158,16 +157,16 @@ func (c *committer) write(ch *change) {
 // erase takes away what the disk has of the record. A tombstone's outcome is left to the sweeper.
 func (c *committer) erase(id refrain.ID, old stored) {
 	if old.running {
-		c.key = appendRunningKey(c.key[:0], id)
-		// Every claim is set once before it is deleted, so that both can vanish together at the next flush.
+		c.key = appendRunningKey(c.key[:0], old.Fence, id)
+		// The key was set once, so that both can vanish together at the next flush.
 		_ = c.batch.SingleDelete(c.key, nil)
 	}
 	if old.head != (generation{}) {
-		c.key = appendKey(c.key[:0], prefixHead, old.head, id)
+		c.key = appendHeadKey(c.key[:0], old.head, id)
 		_ = c.batch.Delete(c.key, nil)
 	}
-	if old.outcome == eternal {
-		c.key = appendKey(c.key[:0], prefixOutcome, eternal, id)
+	if old.outcome.generation == eternal {
+		c.key = appendOutcomeKey(c.key[:0], old.outcome)
 		_ = c.batch.Delete(c.key, nil)
 	}
 }
@@ -175,26 +174,44 @@ func (c *committer) erase(id refrain.ID, old stored) {
 // writeEnded puts the head and the outcome into their generations.
 func (c *committer) writeEnded(ch *change, head, outcome generation) {
 	ch.new.head = head
-	c.store.heads.add(head)
+	c.store.headsOf(head).add(&ch.id)
 	if ch.new.Outcome != nil {
-		ch.new.outcome = outcome
-		c.store.outcomes.add(outcome)
-		c.key = appendKey(c.key[:0], prefixOutcome, outcome, ch.id)
+		c.store.outcomesOf(outcome)
+		ch.new.outcome = place{outcome, c.next()}
+		c.key = appendOutcomeKey(c.key[:0], ch.new.outcome)
 		c.value = refrain.AppendRecord(c.value[:0], ch.id, ch.new.Record)
 		_ = c.batch.Set(c.key, c.value, nil)
 	}
-	c.key = appendKey(c.key[:0], prefixHead, head, ch.id)
+	c.key = appendHeadKey(c.key[:0], head, ch.id)
 	c.value = appendHead(c.value[:0], ch.id, ch.new.Record, ch.new.outcome)
 	_ = c.batch.Set(c.key, c.value, nil)
+}
+
+// headsOf returns the filter of the generation, which is made if it is not there.
+func (s *Store) headsOf(g generation) *filter {
+	f, known := s.heads.find(g)
+	if !known {
+		f = newFilter(&s.filterBytes)
+		f.finish()
+		s.heads.add(g, f)
+	}
+	return f
+}
+
+// outcomesOf makes the generation known.
+func (s *Store) outcomesOf(g generation) {
+	if _, known := s.outcomes.find(g); !known {
+		s.outcomes.add(g, nil)
+	}
 }
 
 // sweep drops the generations in which nothing lives any more: two keys each, whatever they hold.
 func (c *committer) sweep() {
 	now := c.store.clock.now()
-	c.swept = [2][]generation{c.store.heads.over(now), c.store.outcomes.over(now)}
+	c.swept = [2][]held{c.store.heads.over(now), c.store.outcomes.over(now)}
 	for i, prefix := range []byte{prefixHead, prefixOutcome} {
 		for _, g := range c.swept[i] {
-			start, end := rangeOf(prefix, g)
+			start, end := rangeOf(prefix, g.generation)
 			_ = c.batch.DeleteRange(start, end, nil)
 		}
 	}
@@ -205,13 +222,12 @@ func (c *committer) show() {
 	for _, ch := range c.order {
 		c.store.live.end(ch.id, ch.new)
 	}
+	for _, g := range c.swept[0] {
+		g.release()
+	}
 	c.store.heads.drop(c.swept[0])
 	c.store.outcomes.drop(c.swept[1])
-	c.swept = [2][]generation{}
-}
-
-func (c *committer) setEpoch(epoch uint64) {
-	_ = c.batch.Set(epochKey, encodeEpoch(epoch), nil)
+	c.swept = [2][]held{}
 }
 
 // sync makes the batch durable. Any failure is a fault of the store: nobody can tell what of the batch is on the disk. Pebble

@@ -13,7 +13,9 @@ type reopening struct {
 	dir string
 }
 
-func (r reopening) Reopen(t *testing.T) refrain.Store { return reopening{openStore(t, r.dir, Config{}), r.dir} }
+func (r reopening) Reopen(t *testing.T) refrain.Store {
+	return reopening{openStore(t, r.dir, Config{}), r.dir}
+}
 
 func openStore(tb testing.TB, dir string, cfg Config) *Store {
 	tb.Helper()

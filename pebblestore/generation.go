@@ -57,45 +57,57 @@ func (g generation) next() generation {
 	return generation{g.class, g.epoch + 1}
 }
 
-// generations are those of one kind that the disk holds. One goroutine changes them; all may list them.
-type generations struct {
-	all atomic.Pointer[[]generation]
+// A held is a generation that the disk holds, and a filter of its records, if there is one.
+type held struct {
+	generation
+	*filter
 }
 
-func (gs *generations) list() []generation {
+// generations are those of one kind that the disk holds. One goroutine changes them; all may list them.
+type generations struct {
+	all atomic.Pointer[[]held]
+}
+
+func (gs *generations) list() []held {
 	if p := gs.all.Load(); p != nil {
 		return *p
 	}
 	return nil
 }
 
-// add makes the generation known before the first record is written to it.
-func (gs *generations) add(g generation) {
-	old := gs.list()
-	if slices.Contains(old, g) {
-		return
+// find returns the filter of a generation, and whether the generation is there.
+func (gs *generations) find(g generation) (*filter, bool) {
+	for _, h := range gs.list() {
+		if h.generation == g {
+			return h.filter, true
+		}
 	}
-	// The newest is asked first: it is where a retry is most likely to find its record.
-	all := append([]generation{g}, old...)
+	return nil, false
+}
+
+// add makes a generation known, before its first record is written. The newest comes first: it is where a retry is most
+// likely to find its record.
+func (gs *generations) add(g generation, f *filter) {
+	all := append([]held{{g, f}}, gs.list()...)
 	gs.all.Store(&all)
 }
 
 // drop forgets generations whose keys are gone.
-func (gs *generations) drop(gone []generation) {
-	var left []generation
-	for _, g := range gs.list() {
-		if !slices.Contains(gone, g) {
-			left = append(left, g)
+func (gs *generations) drop(gone []held) {
+	var left []held
+	for _, h := range gs.list() {
+		if !slices.Contains(gone, h) {
+			left = append(left, h)
 		}
 	}
 	gs.all.Store(&left)
 }
 
 // over returns the generations in which nothing lives any more.
-func (gs *generations) over(now time.Time) (over []generation) {
-	for _, g := range gs.list() {
-		if g.overAt(now) {
-			over = append(over, g)
+func (gs *generations) over(now time.Time) (over []held) {
+	for _, h := range gs.list() {
+		if h.overAt(now) {
+			over = append(over, h)
 		}
 	}
 	return over

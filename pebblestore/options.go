@@ -17,6 +17,7 @@ func (s *Store) options() *pebble.Options {
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
 		CacheSize:                   16 << 20,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       1000,
 		Logger:                      pebbleLogger{s.log, s.fault},
 		EventListener: &pebble.EventListener{
@@ -26,6 +27,10 @@ func (s *Store) options() *pebble.Options {
 			},
 		},
 	}
+	o.Experimental.SpanPolicyFunc = onePrefix
+	for i := range o.TargetFileSizes {
+		o.TargetFileSizes[i] = 16 << 20
+	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most lookups are of operations that nobody knows
 	}
@@ -33,6 +38,12 @@ func (s *Store) options() *pebble.Options {
 		s.tune(o)
 	}
 	return o
+}
+
+// onePrefix has Pebble end a table where the keys of the next kind begin. Tables of outcomes, which are most of the bytes, then
+// overlap no others, and compactions move them instead of writing them again.
+func onePrefix(start []byte) (pebble.SpanPolicy, []byte, error) {
+	return pebble.SpanPolicy{}, []byte{start[0] + 1}, nil
 }
 
 // A pebbleLogger turns what is fatal to Pebble into a fault of the store. Pebble expects the process to end there, and

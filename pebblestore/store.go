@@ -152,13 +152,11 @@ func (s *Store) read(id refrain.ID) (stored, error) {
 	if s.closed {
 		return stored{}, refrain.ErrClosed
 	}
-	var room [keySize]byte
 	for _, g := range s.heads.list() {
-		head := stored{Record: refrain.Unreadable(), head: g}
-		found, err := s.get(appendKey(room[:0], prefixHead, g, id), func(value []byte) (err error) {
-			head, err = decodeHead(id, g, value)
-			return err
-		})
+		if !g.mayHave(&id) {
+			continue
+		}
+		head, found, err := s.readHead(id, g.generation)
 		switch {
 		case errors.Is(err, refrain.ErrUnreadable):
 			s.log.Error("record is unreadable, its operation counts as unknown", "op", id, "err", err)
@@ -172,14 +170,24 @@ func (s *Store) read(id refrain.ID) (stored, error) {
 	return stored{}, nil
 }
 
+func (s *Store) readHead(id refrain.ID, g generation) (head stored, found bool, err error) {
+	head = stored{Record: refrain.Unreadable(), head: g}
+	var room [headKeySize]byte
+	found, err = s.get(appendHeadKey(room[:0], g, id), func(value []byte) (err error) {
+		head, err = decodeHead(id, g, value)
+		return err
+	})
+	return head, found, err
+}
+
 // withOutcome adds the outcome to a head, if it is still to be given out.
 func (s *Store) withOutcome(id refrain.ID, head stored) (stored, error) {
-	if head.outcome == (generation{}) || head.At(s.clock.now()).State != head.State {
+	if head.outcome == (place{}) || head.At(s.clock.now()).State != head.State {
 		return head, nil
 	}
 	whole := refrain.Record{}
-	var room [keySize]byte
-	found, err := s.get(appendKey(room[:0], prefixOutcome, head.outcome, id), func(value []byte) (err error) {
+	var room [outcomeKeySize]byte
+	found, err := s.get(appendOutcomeKey(room[:0], head.outcome), func(value []byte) (err error) {
 		// The record shares the value's memory, which Pebble takes back.
 		whole, err = refrain.DecodeRecord(id, append([]byte(nil), value...))
 		return err
