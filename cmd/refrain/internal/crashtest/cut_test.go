@@ -78,7 +78,7 @@ func judge(r record, key string, asked [3]told) string {
 	switch {
 	case r.executions > 1:
 		return "WRONG: executed more than once"
-	case second.success() && !(third.success() && third.replayed):
+	case second.success() && (!third.success() || !third.replayed):
 		return "WRONG: a success, and no replay of it"
 	case second.success() && second.replayed:
 		return "replayed"

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,20 +35,22 @@ func (d *demo) raise(ctx context.Context) (*behind, error) {
 	}
 	dir := filepath.Join(d.dir, "proxy")
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, errors.Join(err, st.close())
+		st.close()
+		return nil, fmt.Errorf("making a directory for the proxy: %w", err)
 	}
 	proxy, err := sidecar.Start(ctx, sidecar.Config{
 		Executable: d.cfg.Executable, Upstream: st.url, Dir: dir, File: proxyFile,
 	})
 	if err != nil {
-		return nil, errors.Join(err, st.close())
+		st.close()
+		return nil, err
 	}
 	return &behind{stage: st, proxy: proxy}, nil
 }
 
 func (b *behind) close() {
 	_ = b.proxy.Kill()
-	_ = b.stage.close()
+	b.stage.close()
 }
 
 // stay waits until ctx ends. A proxy that dies meanwhile, perhaps by the reader's own kill -9, is started again.

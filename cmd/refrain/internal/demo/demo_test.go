@@ -29,7 +29,7 @@ func TestPlanIsDrawnFromItsSeed(t *testing.T) {
 		forgets += one(op.forgets)
 		keys[op.key] = true
 	}
-	for f := noFault; f < faultsCount; f++ {
+	for f := range faultsCount {
 		if faults[f] < 20 {
 			t.Errorf("got fault %d in %d of 300 operations, want more", f, faults[f])
 		}

@@ -91,7 +91,7 @@ func (t *try) wrote(info httptrace.WroteRequestInfo) {
 	t.left = true
 	t.mu.Unlock()
 	t.evidence.Sent.Add(1)
-	if t.wire.sent.Add(1) > 1 {
+	if t.sent.Add(1) > 1 {
 		t.evidence.Duplicates.Add(1)
 	}
 	if t.fault == hangUp {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -48,7 +49,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	b, c := &r.Bare, &r.Refrain
 	var out strings.Builder
 	row := func(name, bare, behind string) { fmt.Fprintf(&out, "  %-34s %18s %18s\n", name, bare, behind) }
-	numbers := func(name string, bare, behind int) { row(name, fmt.Sprint(bare), fmt.Sprint(behind)) }
+	numbers := func(name string, bare, behind int) { row(name, strconv.Itoa(bare), strconv.Itoa(behind)) }
 	fmt.Fprintln(&out)
 	row("", "bare", "through Refrain")
 	numbers("operations intended", b.Intended, c.Intended)

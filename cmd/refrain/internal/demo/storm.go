@@ -72,7 +72,7 @@ func (s *storm) operate(ctx context.Context, op *operation) heard {
 	if paid := slices.ContainsFunc(told, isPaid); paid && op.forgets {
 		r, elapsed := s.pay(ctx, op, &wire{base: s.transport, evidence: &s.evidence, sent: sent})
 		s.note(&s.again, r, elapsed)
-		told = append(told, r)
+		told = slices.Concat(told, heard{r})
 	}
 	return told
 }

@@ -92,7 +92,8 @@ func TestTallySetsWhatWasToldAgainstTheLedger(t *testing.T) {
 			"told that they were not",
 		},
 		"neither charged nor reported": {
-			heard{ended(payments.Unanswered)}, nil,
+			heard{ended(payments.Unanswered)},
+			nil,
 			Tally{Unanswered: 1, Unreported: 1},
 			"1 operations neither charged nor reported",
 		},
