@@ -376,6 +376,7 @@ func TestPromise11_ClocksDecideLivenessOnly(t *testing.T) {
 				store := &skewed{off: off, records: make(map[refrain.ID]refrain.Record)}
 				cfg := refrain.Config{
 					Policy: refrain.Policy{Retention: time.Minute, Tombstone: time.Minute, Lease: time.Second},
+					Recall: -1, // every answer is the store's
 				}
 				one, two := guard(t, store, cfg), guard(t, store, cfg)
 				owner := begin(t, one, operation("k"), refrain.Run)
