@@ -54,7 +54,7 @@ type Override struct {
 }
 
 // maxFile bounds the file: its syntax tree takes many times as much.
-const maxFile = 256 << 10
+const maxFile = 64 << 10
 
 // Load reads the file, unless path is empty, and lays the overrides over it, each over those before it. If what is wrong
 // is in there, the error is Problems.

@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/memstore"
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -134,6 +138,19 @@ func TestMissingFileIsNamed(t *testing.T) {
 	}
 }
 
+func TestHugeFilesAreRefused(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		strings.Repeat("#", maxFile+1): "f.yaml: longer than 64KiB",
+		strings.Repeat("[", maxFile):   "f.yaml:1:101: too many brackets within brackets",
+	} {
+		_, err := Parse("f.yaml", []byte(text))
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 func FuzzConfig(f *testing.F) {
 	for _, path := range append(files(f, "testdata/bad/*.yaml"), files(f, "testdata/good/*.yaml")...) {
 		text, err := os.ReadFile(path)
@@ -141,6 +158,10 @@ func FuzzConfig(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(text)
+	}
+	guard, err := refrain.New(memstore.New(memstore.Config{}), refrain.Config{})
+	if err != nil {
+		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := Parse("f.yaml", text)
@@ -152,6 +173,9 @@ func FuzzConfig(f *testing.F) {
 		}
 		if len(c.Routes) == 0 {
 			t.Fatal("a valid configuration has no routes")
+		}
+		if _, err := refrainhttp.New(guard, c.Middleware()); err != nil {
+			t.Fatalf("the middleware refuses what was accepted: %v", err)
 		}
 		for i := range c.Routes {
 			p := &c.Routes[i].Policy

@@ -7,6 +7,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
@@ -46,7 +47,12 @@ func bind[T any](origins map[string]Origin, name string, to *T, k kind[T]) field
 
 // parseTree returns the content of the file's one document, nil if it is empty.
 func (d *decoder) parseTree(text []byte) ast.Node {
-	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
+	tokens := lexer.Tokenize(string(text))
+	if deep := tooDeep(tokens); deep != nil {
+		d.problems = append(d.problems, Problem{Origin: d.place(deep), Text: "too many brackets within brackets"})
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntax(err)
 		return nil
@@ -63,6 +69,26 @@ func (d *decoder) parseTree(text []byte) ast.Node {
 		}
 	}
 	return body
+}
+
+// maxDepth is far more brackets within brackets than the file has use for. The parser takes very long for thousands.
+const maxDepth = 100
+
+// tooDeep returns the bracket that is too many, or nil.
+func tooDeep(tokens token.Tokens) *token.Token {
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth--
+		}
+		if depth > maxDepth {
+			return t
+		}
+	}
+	return nil
 }
 
 func (d *decoder) syntax(err error) {
