@@ -94,10 +94,15 @@ func (gs *generations) add(g generation, f *filter) {
 
 // drop forgets generations whose keys are gone.
 func (gs *generations) drop(gone []held) {
+	if len(gone) == 0 {
+		return
+	}
 	var left []held
 	for _, h := range gs.list() {
 		if !slices.Contains(gone, h) {
 			left = append(left, h)
+		} else if h.filter != nil {
+			h.release()
 		}
 	}
 	gs.all.Store(&left)
@@ -111,4 +116,22 @@ func (gs *generations) over(now time.Time) (over []held) {
 		}
 	}
 	return over
+}
+
+// headsOf returns the filter of the generation of heads, which is made if it is not there.
+func (s *Store) headsOf(g generation) *filter {
+	f, known := s.heads.find(g)
+	if !known {
+		f = newFilter(&s.filterBytes)
+		f.finish()
+		s.heads.add(g, f)
+	}
+	return f
+}
+
+// outcomesOf makes the generation of outcomes known.
+func (s *Store) outcomesOf(g generation) {
+	if _, known := s.outcomes.find(g); !known {
+		s.outcomes.add(g, nil)
+	}
 }

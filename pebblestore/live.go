@@ -8,7 +8,7 @@ import (
 )
 
 // live holds the records that the disk alone cannot answer for: the running ones, whose newest lease is in memory only, and
-// every record that the group under commit changes, because Pebble shows a write before it is durable.
+// every record that is being changed, because Pebble shows a write before it is durable.
 //
 // Invariant: whenever Pebble may show something of a record that is not durable, live holds what is durable. So a reader
 // looks here, then on the disk, then here again: what live holds wins, and what the disk said counts if live held nothing
@@ -29,8 +29,8 @@ type shard struct {
 }
 
 type liveRecord struct {
-	stored
-	changing bool // the group under commit changes it
+	stored           // what is durable
+	pending *request // the newest change that is not durable yet, if not nil
 }
 
 func newLive() *live {
@@ -54,51 +54,33 @@ func (l *live) look(id refrain.ID) (r stored, held bool, version uint32) {
 	return stored{}, false, sh.versions[id[1]]
 }
 
-// freeze is look for the committer: a record that is held cannot be renewed until it is thawed or its change has ended.
-func (l *live) freeze(id refrain.ID) (r stored, held bool, version uint32) {
-	sh := l.shard(&id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if e := sh.records[id]; e != nil {
-		e.changing = true
-		return e.stored, true, 0
-	}
-	return stored{}, false, sh.versions[id[1]]
+// put holds a running record.
+func (l *live) put(id refrain.ID, running stored) {
+	l.shard(&id).records[id] = &liveRecord{stored: running}
 }
 
-// thaw ends a freeze without a change.
-func (l *live) thaw(id refrain.ID) {
-	sh := l.shard(&id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if e := sh.records[id]; e != nil {
-		e.changing = false
-	}
+// begin holds the durable record that the request is going to change. It comes before anything is written. The shard is
+// locked.
+func (sh *shard) begin(e *liveRecord, r *request) {
+	e.pending = r
+	sh.versions[r.id[1]]++
+	sh.records[r.id] = e
 }
 
-// begin holds the durable record, which the group under commit is going to change. It comes before anything is written.
-func (l *live) begin(id refrain.ID, durable stored) {
-	sh := l.shard(&id)
+// end shows the request's change, which is durable now.
+func (l *live) end(r *request) {
+	sh := l.shard(&r.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.versions[id[1]]++
-	if e := sh.records[id]; e != nil {
-		e.changing = true
-		return
+	e := sh.records[r.id]
+	e.stored = r.new
+	if e.pending != r {
+		return // the next group changes it once more
 	}
-	sh.records[id] = &liveRecord{stored: durable, changing: true}
-}
-
-// end replaces the record by what is durable now.
-func (l *live) end(id refrain.ID, durable stored) {
-	sh := l.shard(&id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if !durable.running {
-		delete(sh.records, id)
-		return
+	e.pending = nil
+	if !e.running {
+		delete(sh.records, r.id)
 	}
-	sh.records[id] = &liveRecord{stored: durable}
 }
 
 // renew applies the renewal, unless the record is being changed: then it must wait its turn.
@@ -110,7 +92,7 @@ func (l *live) renew(r refrain.Renewal, now time.Time) (done bool, err error) {
 	switch {
 	case e == nil:
 		return true, refrain.ErrStale // whatever runs is held
-	case e.changing:
+	case e.pending != nil:
 		return false, nil
 	}
 	next, err := r.Apply(e.Record, now)

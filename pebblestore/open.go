@@ -103,9 +103,7 @@ func (s *Store) load() error {
 	if err := s.db.Set(epochKey, encodeEpoch(epoch), pebble.Sync); err != nil {
 		return fmt.Errorf("beginning an epoch: %w", err)
 	}
-	s.committer = &committer{
-		store: s, last: epoch << 32, batch: s.db.NewBatch(), changes: make(map[refrain.ID]*change),
-	}
+	s.committer = newCommitter(s, epoch)
 	return s.fault.Err()
 }
 
@@ -141,7 +139,7 @@ func (s *Store) loadRunning() error {
 			s.log.Error("record is unreadable, its operation counts as unknown", "op", id, "err", err)
 			r = refrain.Unreadable()
 		}
-		s.live.end(id, stored{Record: r, running: true})
+		s.live.put(id, stored{Record: r, running: true})
 	}
 	return errors.Join(it.Error(), it.Close())
 }

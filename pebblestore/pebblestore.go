@@ -161,7 +161,7 @@ func (s *Store) close() error {
 }
 
 func (s *Store) closePebble() error {
-	if err := errors.Join(s.committer.batch.Close(), s.db.Close()); err != nil {
+	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("closing the store in %s: %w", s.dir, err)
 	}
 	if err := s.seal(); err != nil {

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"sync"
+	"time"
 
 	"github.com/refrain-dev/refrain"
 )
@@ -14,6 +15,11 @@ type request struct {
 	settle refrain.Settlement
 	renew  refrain.Renewal
 	seen   sighting
+
+	// Of the committer: what it makes of the record, and in which group.
+	old, new stored
+	at       time.Time
+	group    *group
 
 	// The answer, after done:
 	decision refrain.Decision // to a claim
@@ -113,28 +119,17 @@ const (
 	groupBytes    = 2 << 20
 )
 
-// take waits for requests and moves a group of them to the end of group. It returns an empty one when the queue is closed.
-func (q *queue) take(group []*request) []*request {
-	for {
-		<-q.wake
-		q.mu.Lock()
-		group = q.move(group)
-		closed := q.closed
-		q.mu.Unlock()
-		if len(group) > 0 || closed {
-			return group
-		}
-	}
-}
-
-func (q *queue) move(group []*request) []*request {
-	n, bytes := 0, 0
-	for n < len(q.waiting) && n < groupRequests && (n == 0 || bytes < groupBytes) {
+// take appends to taken what waits, up to about so many requests and bytes, and reports whether the queue is closed. What
+// is left makes the queue wake its taker again.
+func (q *queue) take(taken []*request, requests, bytes int) (_ []*request, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for ; n < len(q.waiting) && n < requests && bytes > 0; n++ {
 		r := q.waiting[n]
 		r.place = -1
-		bytes += r.size()
-		group = append(group, r)
-		n++
+		bytes -= r.size()
+		taken = append(taken, r)
 	}
 	left := copy(q.waiting, q.waiting[n:])
 	clear(q.waiting[left:])
@@ -142,10 +137,7 @@ func (q *queue) move(group []*request) []*request {
 	for i, r := range q.waiting {
 		r.place = i
 	}
-	if left > 0 {
-		q.signal()
-	}
-	return group
+	return taken, q.closed
 }
 
 // close refuses further requests and answers those that wait.
