@@ -115,8 +115,8 @@ func writeSettings(out io.Writer, all []config.Setting) error {
 }
 
 // answer returns what the middleware itself says to the request, with an upstream that answers 200 in an empty store.
-func answer(m *refrainhttp.Middleware, r *http.Request) *http.Response {
+func answer(m *refrainhttp.Middleware, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	m.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
-	return w.Result()
+	return w
 }

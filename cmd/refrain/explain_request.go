@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -20,7 +21,7 @@ type preview struct {
 	*refrainhttp.Explanation
 	outcome *config.Outcome
 	request *http.Request
-	answer  *http.Response
+	answer  *httptest.ResponseRecorder
 }
 
 func (p *preview) write(out io.Writer) error {
@@ -106,16 +107,16 @@ func describeRelease(o *config.Outcome) string {
 }
 
 // describeAnswer says what the middleware answered by itself, or that it let the request through.
-func describeAnswer(resp *http.Response) string {
-	if resp.StatusCode == http.StatusOK {
-		if resp.Header.Get("Idempotency-Status") == "" {
+func describeAnswer(resp *httptest.ResponseRecorder) string {
+	if resp.Code == http.StatusOK {
+		if resp.Header().Get("Idempotency-Status") == "" {
 			return "forwarded, unprotected"
 		}
 		return "forwarded the first time, replayed afterwards"
 	}
 	var problem struct{ Code, Detail string }
 	if err := json.NewDecoder(resp.Body).Decode(&problem); err != nil {
-		return fmt.Sprintf("refused with %d", resp.StatusCode)
+		return fmt.Sprintf("refused with %d", resp.Code)
 	}
-	return fmt.Sprintf("refused with %d %s: %s", resp.StatusCode, problem.Code, problem.Detail)
+	return fmt.Sprintf("refused with %d %s: %s", resp.Code, problem.Code, problem.Detail)
 }

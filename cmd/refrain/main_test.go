@@ -86,10 +86,16 @@ func TestMisuseEndsWithStatus2AndAHint(t *testing.T) {
 		{"proxy", "refrain: no upstream: name the API's URL with --upstream, REFRAIN_UPSTREAM or upstream in the file"},
 		{"proxy --upstream example.com", "refrain: flag --upstream: does not begin with http:// or https://"},
 		{"proxy --upstream", "refrain: flag needs an argument: --upstream"},
-		{"proxy --upstream http://a --log-level loud", `refrain: flag --log-level: "loud" is none of debug, info, warn, error`},
+		{"check --store memory:x", "refrain: flag --store: memory: takes nothing after the colon"},
+		{
+			"proxy --upstream http://a --log-level loud",
+			`refrain: flag --log-level: "loud" is none of debug, info, warn, error`,
+		},
 		{"proxy --upstream http://a --log-format xml", `refrain: flag --log-format: "xml" is neither text nor json`},
-		{"proxy --upstream http://a --store redis://u:secret@h", "refrain: flag --store: a store of scheme redis is not in this " +
-			"version; supported: memory:, pebble:DIR"},
+		{
+			"proxy --upstream http://a --store redis://u:secret@h",
+			"refrain: flag --store: a store of scheme redis is not in this version; supported: memory:, pebble:DIR",
+		},
 		{"check now", `refrain: unexpected argument "now"`},
 		{"explain", "refrain: missing METHOD and PATH"},
 		{"explain POST", "refrain: missing PATH"},
@@ -121,7 +127,8 @@ func TestMissingFileEndsWithStatus1(t *testing.T) {
 	for _, args := range [][]string{{"proxy"}, {"check"}, {"explain", "POST", "/"}} {
 		got := command(append(args, "--config", "testdata/none.yaml")...)
 		if got.status != statusFault || !strings.Contains(got.stderr, "testdata/none.yaml: no such file") {
-			t.Errorf("%v: got status %d and %q, want %d and that the file is not there", args, got.status, got.stderr, statusFault)
+			t.Errorf("%v: got status %d and %q, want %d and that the file is not there", args, got.status, got.stderr,
+				statusFault)
 		}
 	}
 }
@@ -174,8 +181,11 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	const file = "internal/config/testdata/good/routes.yaml"
 	for name, args := range map[string][]string{
-		"defaults":  {"POST", "/charges"},
-		"key":       {"POST", "/charges", "--config", file, "-H", "Idempotency-Key: 3f2b8c1e-0000-4000-8000-123456789abc", "-H", "X-Account: a1"},
+		"defaults": {"POST", "/charges"},
+		"key": {
+			"POST", "/charges", "--config", file, "-H", "Idempotency-Key: 3f2b8c1e-0000-4000-8000-123456789abc",
+			"-H", "X-Account: a1",
+		},
 		"badkey":    {"POST", "/charges/7/capture", "--config", file, "-H", "idempotency-key: not-a-uuid"},
 		"nokey":     {"POST", "/charges", "--config", file},
 		"observe":   {"put", "/accounts/7", "--config", file},

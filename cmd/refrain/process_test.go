@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -133,16 +134,25 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// post sends a keyed request and returns the answer, with its body read. The error is the client's.
-func (p *process) post(path, key string) (*http.Response, string, error) {
+// request returns a keyed request.
+func (p *process) request(path, key string) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodPost, "http://"+p.listen+path, strings.NewReader(`{"amount":1}`))
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	req.Header["Idempotency-Key"] = []string{key}
+	req.Header.Set("Idempotency-Key", key)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer test")
 	req.GetBody = nil // the test's own client must not send twice
+	return req, nil
+}
+
+// post sends a keyed request and returns the answer, with its body read. The error is the client's.
+func (p *process) post(path, key string) (*http.Response, string, error) {
+	req, err := p.request(path, key)
+	if err != nil {
+		return nil, "", err
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, "", err
@@ -220,11 +230,7 @@ func (l *ledger) waiting() int {
 func (l *ledger) counts() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	counts := make(map[string]int, len(l.runs))
-	for k, n := range l.runs {
-		counts[k] = n
-	}
-	return counts
+	return maps.Clone(l.runs)
 }
 
 // write writes a file of the test and returns its name.

@@ -33,7 +33,8 @@ Every flag has an environment variable: --listen is REFRAIN_LISTEN.`,
 	return cmd
 }
 
-var errNoUpstream = errors.New("no upstream: name the API's URL with --upstream, REFRAIN_UPSTREAM or upstream in the file")
+var errNoUpstream = errors.New(
+	"no upstream: name the API's URL with --upstream, REFRAIN_UPSTREAM or upstream in the file")
 
 func runProxy(s *settings) error {
 	log, err := s.logger()

@@ -103,6 +103,8 @@ func TestLogsNeverTellKeysOrCredentials(t *testing.T) {
 	}
 }
 
+const reloadMetric = "refrain_config_last_reload_successful"
+
 func TestReload(t *testing.T) {
 	t.Parallel()
 	up := newLedger(t)
@@ -114,7 +116,7 @@ func TestReload(t *testing.T) {
 	if err := fmt.Sprint(line["err"]); !strings.Contains(err, file+":4:12: routes[0].lease: ") {
 		t.Errorf("got %q, want it to name the file and the line", err)
 	}
-	eventually(t, "metric of a failed reload", func() bool { return p.metric("refrain_config_last_reload_successful") == "0" })
+	eventually(t, "metric of a failed reload", func() bool { return p.metric(reloadMetric) == "0" })
 	if first, _ := p.mustPost("/charges", "k1"); first.Header.Get("Idempotency-Status") != "executed" {
 		t.Errorf("got status %q under the old configuration, want executed", first.Header.Get("Idempotency-Status"))
 	}
@@ -122,7 +124,7 @@ func TestReload(t *testing.T) {
 	write(t, file, "upstream: "+up.URL+"\nlisten: 127.0.0.1:1\nroutes:\n  - match: PUT /charges\n")
 	p.signal(syscall.SIGHUP)
 	p.await("configuration reloaded")
-	eventually(t, "metric of a good reload", func() bool { return p.metric("refrain_config_last_reload_successful") == "1" })
+	eventually(t, "metric of a good reload", func() bool { return p.metric(reloadMetric) == "1" })
 	if first, _ := p.mustPost("/charges", "k2"); first.Header.Get("Idempotency-Status") != "" {
 		t.Errorf("got status %q on a route that is protected no more", first.Header.Get("Idempotency-Status"))
 	}
@@ -245,8 +247,11 @@ func TestTerminationUnderLoadLosesNothing(t *testing.T) {
 	open := up.close()
 	eventually(t, "every client waits", func() bool { return up.waiting() == 8 })
 	ctx, leave := context.WithCancel(t.Context())
-	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.listen+"/charges", strings.NewReader(`{"amount":1}`))
-	req.Header = http.Header{"Idempotency-Key": {"left"}, "Content-Type": {"application/json"}, "Authorization": {"Bearer test"}}
+	req, err := p.request("/charges", "left")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req = req.WithContext(ctx)
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
@@ -305,8 +310,10 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	if status := p.wait(); status != statusFault {
 		t.Errorf("got exit status %d, want %d", status, statusFault)
 	}
-	if said := p.log.String(); !strings.Contains(said, "told to stop at once") || !strings.Contains(said, "1 operations still run") {
-		t.Errorf("got\n%s\nwant it to say what was left undone", said)
+	for _, want := range []string{"told to stop at once", "1 operations still run"} {
+		if said := p.log.String(); !strings.Contains(said, want) {
+			t.Errorf("got\n%s\nwant %q", said, want)
+		}
 	}
 }
 

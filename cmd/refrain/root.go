@@ -48,7 +48,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 
 // exactly returns a check that there are so many arguments, named for the reader.
 func exactly(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
+	return func(_ *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
 			return misuse{fmt.Errorf("missing %s", strings.Join(names[len(args):], " and "))}

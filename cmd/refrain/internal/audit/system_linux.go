@@ -26,11 +26,12 @@ func (in *inspector) fileSystem(dir string) {
 		in.say(Warn, "file system", "cannot be told: %v", err)
 		return
 	}
-	if f, ok := fileSystems[int64(st.Type)&0xffffffff]; ok {
+	magic := int64(st.Type) & 0xffffffff //nolint:unconvert // it has 32 bits on some machines
+	if f, ok := fileSystems[magic]; ok {
 		in.say(f.level, "file system", "%s: %s", f.name, f.text)
 		return
 	}
-	in.say(OK, "file system", "local (type %#x)", int64(st.Type)&0xffffffff)
+	in.say(OK, "file system", "local (type %#x)", magic)
 }
 
 func freeBytes(dir string) (int64, error) {
@@ -38,7 +39,7 @@ func freeBytes(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // 32 bits on some machines
 }
 
 // locked reports whether a process holds the lock of the file, and which; zero if that is in another container. It asks

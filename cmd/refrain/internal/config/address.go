@@ -40,7 +40,7 @@ func parseUpstream(text string) (*url.URL, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("has a query or fragment; only a path may follow the host")
 	case u.Port() != "":
-		if _, err := parsePort(u.Port()); err != nil {
+		if err := checkPort(u.Port()); err != nil {
 			return nil, err
 		}
 	}
@@ -52,7 +52,7 @@ func address() kind[string] {
 	parse := func(text string) (string, error) {
 		host, port, err := net.SplitHostPort(text)
 		if err != nil {
-			if _, err := parsePort(text); err == nil {
+			if checkPort(text) == nil {
 				return "", fmt.Errorf("%q has no host; did you mean 127.0.0.1:%s, or :%s for all interfaces?", text, text, text)
 			}
 			return "", fmt.Errorf("%q is not an address; write one such as 127.0.0.1:8080", text)
@@ -60,7 +60,7 @@ func address() kind[string] {
 		if strings.ContainsAny(host, " /") {
 			return "", fmt.Errorf("%q is not a host", host)
 		}
-		if _, err := parsePort(port); err != nil {
+		if err := checkPort(port); err != nil {
 			return "", err
 		}
 		return text, nil
@@ -68,12 +68,11 @@ func address() kind[string] {
 	return scalar(parse, strings.Clone)
 }
 
-func parsePort(text string) (int, error) {
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return 0, fmt.Errorf("port %q is not a number from 0 to 65535", text)
+func checkPort(text string) error {
+	if _, err := strconv.ParseUint(text, 10, 16); err != nil {
+		return fmt.Errorf("port %q is not a number from 0 to 65535", text)
 	}
-	return int(n), nil
+	return nil
 }
 
 // laterStores are the schemes of stores that this version does not have.

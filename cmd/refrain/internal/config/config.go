@@ -56,8 +56,8 @@ type Override struct {
 // maxFile bounds the file: its syntax tree takes many times as much.
 const maxFile = 64 << 10
 
-// Load reads the file, unless path is empty, and lays the overrides over it, each over those before it. If what is wrong
-// is in there, the error is Problems.
+// Load reads the file, unless path is empty, and lays the overrides over it, each over those before it. If what is
+// wrong is in there, the error is Problems.
 func Load(path string, over ...Override) (*Config, error) {
 	if path == "" {
 		return Parse("", nil, over...)
@@ -84,7 +84,7 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 		origins:  map[string]Origin{},
 	}
 	if len(text) > maxFile {
-		return nil, Problems{{Origin: Origin{Source: name}, Text: fmt.Sprintf("longer than %s", showSize(maxFile))}}
+		return nil, Problems{{Origin: Origin{Source: name}, Text: "longer than " + showSize(maxFile)}}
 	}
 	root := d.parseTree(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if len(d.problems) > 0 {

@@ -11,8 +11,8 @@ type contradiction struct {
 	field, text string
 }
 
-// check settles the policy and reports its contradictions but those that its defaults have too, and returns all. Each is reported where
-// the file gave the field, and for a default at the policy's own place.
+// check settles the policy and reports its contradictions but those that its defaults have too, and returns all. Each is
+// reported where the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
 	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkFingerprint(), p.checkOutcome())
@@ -72,7 +72,8 @@ func (p *Policy) checkOutcome() (all []contradiction) {
 	for _, class := range p.Outcome.classes() {
 		for _, s := range *class.statuses {
 			if in[s] != "" {
-				all = append(all, contradict(class.field, "%s is also in %s (%s); remove it from one", s, in[s], p.origins[in[s]])...)
+				all = append(all, contradict(class.field, "%s is also in %s (%s); remove it from one",
+					s, in[s], p.origins[in[s]])...)
 			}
 			in[s] = class.field
 		}

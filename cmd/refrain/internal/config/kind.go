@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,16 +62,12 @@ func list[T comparable](of kind[T]) kind[[]T] {
 // word is a kind of one of some words. Those of later versions are told apart from nonsense.
 func word(supported []string, later ...string) kind[string] {
 	parse := func(text string) (string, error) {
-		for _, w := range supported {
-			if text == w {
-				return w, nil
-			}
-		}
 		have := "supported: " + strings.Join(supported, ", ")
-		for _, w := range later {
-			if text == w {
-				return "", fmt.Errorf("%q is not in this version; %s", text, have)
-			}
+		switch {
+		case slices.Contains(supported, text):
+			return text, nil
+		case slices.Contains(later, text):
+			return "", fmt.Errorf("%q is not in this version; %s", text, have)
 		}
 		if near := nearest(text, supported); near != "" {
 			return "", fmt.Errorf("%q is not known; did you mean %s?", text, near)

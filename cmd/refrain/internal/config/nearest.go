@@ -28,7 +28,7 @@ func unknownField(fields []field, prefix, name string) string {
 	if near := nearest(name, here); near != "" {
 		return fmt.Sprintf("unknown field; did you mean %s?", near)
 	}
-	return fmt.Sprintf("unknown field; known here: %s", strings.Join(here, ", "))
+	return "unknown field; known here: " + strings.Join(here, ", ")
 }
 
 // nearest returns the candidate that a typing error may have turned into name, or "".

@@ -46,7 +46,7 @@ func checkMethod(pattern string) string {
 	case slices.Contains(methods, strings.ToUpper(method)):
 		return fmt.Sprintf("method %q must be in capitals: %s", method, strings.ToUpper(method))
 	case slices.Contains(safe, method):
-		return fmt.Sprintf("%s changes nothing on the upstream, so there is nothing to protect; remove it", method)
+		return method + " changes nothing on the upstream, so there is nothing to protect; remove it"
 	}
 	have := strings.Join(methods, ", ")
 	if near := nearest(method, methods); near != "" {
@@ -55,8 +55,8 @@ func checkMethod(pattern string) string {
 	return fmt.Sprintf("method %q cannot be protected; the methods are %s", method, have)
 }
 
-// checkPatterns reports patterns that net/http does not understand, and those that overlap without one of them being more
-// specific.
+// checkPatterns reports patterns that net/http does not understand, and those that overlap without one of them being
+// more specific.
 func checkPatterns(d *decoder, routes []Route) {
 	mux := http.NewServeMux()
 	places := map[string]Origin{}
