@@ -362,3 +362,23 @@ func sendRaw(t *testing.T, addr string, raw []byte) {
 		t.Errorf("%q got %q", raw, answer)
 	}
 }
+
+// Exactly one key: whoever sends two may mean either.
+func TestTwoKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, refrainhttp.Config{}, charge())
+	for _, keys := range [][]string{{"a", "b"}, {"a", "a"}, {`"a", "b"`}, {"a,b"}, {""}} {
+		r := post("", "1").request(t.Context(), s.URL)
+		r.Header["Idempotency-Key"] = keys
+		res, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if p := parseProblem(string(b)); res.StatusCode != 400 || p.Code != "key-invalid" || p.Detail == "" {
+			t.Errorf("%q got %d %s, want 400 key-invalid", keys, res.StatusCode, b)
+		}
+	}
+	s.ran(0)
+}
