@@ -87,6 +87,7 @@ func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
 		f.watched = &watched{record: d.Record, now: d.Now, next: time.Now().Add(remotePoll)}
 	default:
 		f.record = d.Record
+		a.guard.recall.keep(a.id, d.Record, d.Now)
 	}
 	f.publish(d, nil)
 	return nil

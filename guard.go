@@ -20,6 +20,9 @@ type Config struct {
 	Secret []byte
 	// StoreTimeout bounds every call to the store. If zero, 1.5 seconds.
 	StoreTimeout time.Duration
+	// Recall bounds the memory, in bytes, for recorded outcomes: replaying one that is in it does not ask the store. If
+	// zero, 16 MiB; if negative, none.
+	Recall int
 	// Journal keeps endings that could not be written to the store. If nil, they are kept in memory only, and a crash
 	// before the store is back makes their operations unknown.
 	Journal Journal
@@ -38,6 +41,7 @@ type Guard struct {
 	observer     Observer
 	log          *slog.Logger
 
+	recall  *recall
 	flights flights
 	backlog *backlog
 	owned   atomic.Int64 // attempts that own a claim
@@ -63,6 +67,10 @@ func New(store Store, cfg Config) (*Guard, error) {
 		closing:      make(chan struct{}),
 	}
 	setDefault(&g.storeTimeout, 1500*time.Millisecond)
+	if cfg.Recall == 0 {
+		cfg.Recall = 16 << 20
+	}
+	g.recall = newRecall(cfg.Recall)
 	if g.observer == nil {
 		g.observer = observerFunc(func(Event) {})
 	}
@@ -102,6 +110,9 @@ func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Atte
 	}
 	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(&op), start: start}
 	a.id, a.fingerprint = g.identity.of(&op)
+	if r, now, ok := g.recall.look(a.id); ok {
+		return a.answer(r, now), nil
+	}
 	wait := &wait{ctx: ctx, quit: g.closing, left: a.policy.Wait}
 	defer wait.stop()
 	var before *watched
