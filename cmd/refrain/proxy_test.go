@@ -363,3 +363,39 @@ func echoUpgraded(l net.Listener) {
 		}()
 	}
 }
+
+func TestTerminationFinishesHTTP2Too(t *testing.T) {
+	t.Parallel()
+	up := newLedger(t)
+	p := start(t, "--upstream", up.URL, "--store", "memory:")
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	defer client.CloseIdleConnections()
+	req, err := p.request("/charges", "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := up.close()
+	answered := make(chan string, 1)
+	go func() {
+		resp, err := client.Do(req)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		answered <- fmt.Sprint(resp.Proto, " ", resp.StatusCode, " ", string(body), " ", err)
+	}()
+	eventually(t, "k1 runs", func() bool { return up.waiting() == 1 })
+	p.signal(syscall.SIGTERM)
+	p.await("draining: finishing what runs")
+	open()
+	if got, want := <-answered, `HTTP/2.0 201 {"charge":1,"key":"k1"} <nil>`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if status := p.wait(); status != statusGood {
+		t.Errorf("got exit status %d, want 0", status)
+	}
+}
