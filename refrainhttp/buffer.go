@@ -8,8 +8,14 @@ type buffer struct{ b []byte }
 // maxPooled bounds what an idle buffer may hold on to.
 const maxPooled = 256 << 10
 
-// buffers is a pool of them.
-type buffers struct{ pool sync.Pool }
+// A workspace is memory to compute in, used again likewise.
+type workspace struct {
+	b    []byte
+	json canonicaliser
+}
+
+// buffers is a pool of both.
+type buffers struct{ pool, work sync.Pool }
 
 func (p *buffers) get() *buffer {
 	if b, ok := p.pool.Get().(*buffer); ok {
@@ -25,3 +31,20 @@ func (p *buffers) put(b *buffer) {
 	b.b = b.b[:0]
 	p.pool.Put(b)
 }
+
+func (p *buffers) workspace() *workspace {
+	if w, ok := p.work.Get().(*workspace); ok {
+		return w
+	}
+	return &workspace{b: make([]byte, 0, 2048)}
+}
+
+func (p *buffers) putWorkspace(w *workspace) {
+	if cap(w.b)+cap(w.json.moved)+cap(w.json.members)*memberSize > maxPooled {
+		return
+	}
+	p.work.Put(w)
+}
+
+// memberSize is what a member takes in memory.
+const memberSize = 24

@@ -9,33 +9,34 @@ import (
 // maxDepth bounds the nesting of JSON that is compared as JSON.
 const maxDepth = 128
 
-// appendCanonicalJSON appends the canonical form of a JSON text (RFC 8259) to b: white space is gone, members are sorted
-// by name, strings have one spelling, and numbers are exact decimals. Two texts have the same form exactly when they mean
-// the same.
-//
-// It reports false for what has no single meaning, which is then compared byte by byte: anything that is not JSON, not
-// UTF-8, or nested deeper than 128; duplicate members; lone surrogates; exponents beyond 18 digits.
-//
-// If fields is not nil, only what it selects is appended.
-func appendCanonicalJSON(b, text []byte, fields *selector) ([]byte, bool) {
-	if !utf8.Valid(text) {
-		return b, false
-	}
-	c := canonicaliser{in: text, out: b, members: make([]member, 0, 32)}
-	c.space()
-	ok := c.value(selection{node: fields, all: fields == nil || fields.included}, 0)
-	c.space()
-	return c.out, ok && c.at == len(c.in)
-}
-
 // A canonicaliser reads JSON and writes its canonical form in one pass; objects whose members are not in order are put in
-// order when they end.
+// order when they end. It can be used again, for one text at a time.
 type canonicaliser struct {
 	in      []byte
 	at      int
 	out     []byte
 	members []member // of all open objects, the innermost last
 	moved   []byte   // room to sort in
+}
+
+// append appends the canonical form of a JSON text (RFC 8259) to b: white space is gone, members are sorted by name, strings
+// have one spelling, and numbers are exact decimals. Two texts have the same form exactly when they mean the same.
+//
+// It reports false for what has no single meaning, which is then compared byte by byte: anything that is not JSON, not
+// UTF-8, or nested deeper than 128; duplicate members; lone surrogates; exponents beyond 18 digits.
+//
+// If fields is not nil, only what it selects is appended.
+func (c *canonicaliser) append(b, text []byte, fields *selector) ([]byte, bool) {
+	if !utf8.Valid(text) {
+		return b, false
+	}
+	c.in, c.at, c.out, c.members = text, 0, b, c.members[:0]
+	c.space()
+	ok := c.value(selection{node: fields, all: fields == nil || fields.included}, 0)
+	c.space()
+	ok = ok && c.at == len(c.in)
+	b, c.in, c.out = c.out, nil, nil
+	return b, ok
 }
 
 // A member is where a member of an object is in the output.
@@ -186,7 +187,7 @@ func (c *canonicaliser) sort(members []member) bool {
 		return true
 	}
 	start := members[0].start
-	slices.SortFunc(members, func(a, b member) int { return bytes.Compare(c.name(a), c.name(b)) })
+	c.order(members)
 	for i := 1; i < len(members); i++ {
 		if bytes.Equal(c.name(members[i-1]), c.name(members[i])) {
 			return false
@@ -200,6 +201,19 @@ func (c *canonicaliser) sort(members []member) bool {
 		members[i] = member{start: at, colon: at + m.colon - m.start, end: len(c.out)}
 	}
 	return true
+}
+
+// order sorts members by name. Most objects are small.
+func (c *canonicaliser) order(members []member) {
+	if len(members) > 16 {
+		slices.SortFunc(members, func(a, b member) int { return bytes.Compare(c.name(a), c.name(b)) })
+		return
+	}
+	for i := 1; i < len(members); i++ {
+		for j := i; j > 0 && bytes.Compare(c.name(members[j-1]), c.name(members[j])) > 0; j-- {
+			members[j-1], members[j] = members[j], members[j-1]
+		}
+	}
 }
 
 // drop removes the last object's members that do not count, and the comma after the last that does.

@@ -16,7 +16,7 @@ import (
 )
 
 func canonical(text string) (string, bool) {
-	b, ok := appendCanonicalJSON(nil, []byte(text), nil)
+	b, ok := new(canonicaliser).append(nil, []byte(text), nil)
 	return string(b), ok
 }
 
@@ -191,8 +191,8 @@ func numberMeaning(s string) (string, bool) {
 // agree checks that two texts have equal canonical forms exactly when they mean the same.
 func agree(t *testing.T, a, b []byte) {
 	t.Helper()
-	ca, okA := appendCanonicalJSON(nil, a, nil)
-	cb, okB := appendCanonicalJSON(nil, b, nil)
+	ca, okA := new(canonicaliser).append(nil, a, nil)
+	cb, okB := new(canonicaliser).append(nil, b, nil)
 	ma, wantA := meaning(a)
 	mb, wantB := meaning(b)
 	if okA != wantA || okB != wantB {
@@ -204,7 +204,7 @@ func agree(t *testing.T, a, b []byte) {
 	if !okA {
 		return
 	}
-	again, ok := appendCanonicalJSON(nil, ca, nil)
+	again, ok := new(canonicaliser).append(nil, ca, nil)
 	if !ok || !bytes.Equal(again, ca) {
 		t.Fatalf("%q: the form %q has the form %q, %t", a, ca, again, ok)
 	}
@@ -237,8 +237,8 @@ func TestCanonicalJSONOfRandomDocuments(t *testing.T) {
 		v := randomValue(rng, 4)
 		a, b := write(rng, v), write(rng, v)
 		agree(t, a, b)
-		x, okX := appendCanonicalJSON(nil, a, nil)
-		y, okY := appendCanonicalJSON(nil, b, nil)
+		x, okX := new(canonicaliser).append(nil, a, nil)
+		y, okY := new(canonicaliser).append(nil, b, nil)
 		if !okX || !okY || !bytes.Equal(x, y) {
 			t.Fatalf("%s and %s got %s and %s, want the same", a, b, x, y)
 		}
@@ -375,7 +375,7 @@ func TestIncludeAndExclude(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, ok := appendCanonicalJSON(nil, []byte(doc), s)
+		got, ok := new(canonicaliser).append(nil, []byte(doc), s)
 		want, okWant := canonical(tt.want)
 		if !ok || !okWant || string(got) != want {
 			t.Errorf("include %q, exclude %q: got %s, want %s", tt.include, tt.exclude, got, want)
@@ -383,8 +383,8 @@ func TestIncludeAndExclude(t *testing.T) {
 	}
 	// What lies where a container was expected counts: no value slips through.
 	s, _ := newSelector([]string{"/a/b"}, nil)
-	x, _ := appendCanonicalJSON(nil, []byte(`{"a":5}`), s)
-	y, _ := appendCanonicalJSON(nil, []byte(`{"a":6}`), s)
+	x, _ := new(canonicaliser).append(nil, []byte(`{"a":5}`), s)
+	y, _ := new(canonicaliser).append(nil, []byte(`{"a":6}`), s)
 	if bytes.Equal(x, y) {
 		t.Errorf("got %s for both, want them to differ", x)
 	}
@@ -409,7 +409,7 @@ func TestFingerprints(t *testing.T) {
 		for k, v := range h {
 			r.Header[k] = v
 		}
-		return p.of(r, []byte(body), &buffer{})
+		return p.of(r, []byte(body), &workspace{})
 	}
 	const js, form, text = "application/json", "application/x-www-form-urlencoded", "text/plain"
 	for _, tt := range []struct {
@@ -466,11 +466,11 @@ func FuzzDecodeHeaders(f *testing.F) {
 	f.Add([]byte{metaVersion, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeStored(b)
+		got, err := decodeStored(nil, b)
 		if err != nil {
 			return
 		}
-		again, err := decodeStored(got.append(nil))
+		again, err := decodeStored(nil, got.append(nil))
 		if err != nil || fmt.Sprint(again) != fmt.Sprint(got) {
 			t.Errorf("%x got %v, encoded again %v, %v", b, got, again, err)
 		}
@@ -485,20 +485,20 @@ func TestStoredHeaders(t *testing.T) {
 		trailer: []field{{"T", []string{"x"}}},
 	}
 	b := s.append(nil)
-	got, err := decodeStored(b)
+	got, err := decodeStored(nil, b)
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(s) {
 		t.Errorf("got %v, %v, want what was encoded", got, err)
 	}
 	for n := range b[:60] {
-		if _, err := decodeStored(b[:n]); err == nil {
+		if _, err := decodeStored(nil, b[:n]); err == nil {
 			t.Errorf("the first %d bytes decode", n)
 		}
 	}
-	if _, err := decodeStored(append(b, 0)); err == nil {
+	if _, err := decodeStored(nil, append(b, 0)); err == nil {
 		t.Error("a byte too many decodes")
 	}
 	b[0]++
-	if _, err := decodeStored(b); err == nil || !strings.Contains(err.Error(), "newer") {
+	if _, err := decodeStored(nil, b); err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("another version got %v", err)
 	}
 }
@@ -511,13 +511,15 @@ func BenchmarkCanonicalJSON(b *testing.B) {
 	}
 	sorted := `{"amount":123456,"currency":"eur","items":[` + strings.Join(items, ",") + `],"zip":"10115"}`
 	ordered, _ := canonical(sorted)
-	for name, text := range map[string]string{"as-written": sorted, "in-order": ordered} {
+	for name, doc := range map[string]string{"as-written": sorted, "in-order": ordered} {
+		text := []byte(doc)
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			out := make([]byte, 0, 2*len(text))
+			var c canonicaliser
 			for b.Loop() {
-				if _, ok := appendCanonicalJSON(out, []byte(text), nil); !ok {
+				if _, ok := c.append(out, text, nil); !ok {
 					b.Fatal("refused")
 				}
 			}

@@ -34,14 +34,14 @@ func (c *capture) class(t *classes, chosen *choice) Class {
 
 // outcome returns what is recorded of the answer under the class, or nil. An answer that does not tell whether the operation
 // happened is kept only if nobody can take it for a success.
-func (c *capture) outcome(class Class, scratch *buffer) *refrain.Outcome {
+func (c *capture) outcome(class Class, work *workspace) *refrain.Outcome {
 	if class == Release || class == Unknown && (c.status < 400 || c.truncated) {
 		return nil
 	}
 	var room [16]field
 	s := stored{header: storable(room[:0], c), trailer: c.trailer}
-	meta := s.append(scratch.b[:0])
-	scratch.b = meta
+	meta := s.append(work.b[:0])
+	work.b = meta
 	body := c.body
 	if c.omitted {
 		body = nil

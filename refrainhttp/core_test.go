@@ -620,12 +620,14 @@ func TestEmptyAndBinary(t *testing.T) {
 	rng := rand.NewChaCha8([32]byte{7})
 	_, _ = rng.Read(random)
 	for name, h := range map[string]http.HandlerFunc{
-		"204":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
-		"201":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) },
-		"nothing":  func(http.ResponseWriter, *http.Request) {},
-		"304":      func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("ETag", `"x"`); w.WriteHeader(304) },
-		"binary":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(random) },
-		"readfrom": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, struct{ io.Reader }{bytes.NewReader(random)}) },
+		"204":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+		"201":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) },
+		"nothing": func(http.ResponseWriter, *http.Request) {},
+		"304":     func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("ETag", `"x"`); w.WriteHeader(304) },
+		"binary":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(random) },
+		"readfrom": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.Copy(w, struct{ io.Reader }{bytes.NewReader(random)})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -20,7 +20,7 @@ type exchange struct {
 	key   clientKey
 	scope refrain.Scope
 	body  *buffer
-	spare *buffer
+	work  *workspace
 }
 
 func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Request) *exchange {
@@ -46,7 +46,7 @@ func (x *exchange) serve() {
 		x.refuse(StatusRefused, refusal{kind: problemUpgrade})
 		return
 	}
-	x.body = x.m.buffers.get()
+	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
 	defer x.release()
 	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody); err != nil {
 		x.refuse(StatusRefused, bodyRefusal(err))
@@ -75,13 +75,17 @@ func (x *exchange) decide() {
 
 // begin claims the operation.
 func (x *exchange) begin() (*refrain.Attempt, error) {
+	return x.m.guard.Begin(x.request.Context(), x.operation())
+}
+
+func (x *exchange) operation() refrain.Operation {
 	x.scope = x.plan.scope.of(x.request)
-	return x.m.guard.Begin(x.request.Context(), refrain.Operation{
+	return refrain.Operation{
 		Scope:       x.scope,
 		Key:         x.key.value,
-		Fingerprint: x.plan.print.of(x.request, x.body.b, x.scratch()),
+		Fingerprint: x.plan.print.of(x.request, x.body.b, x.work),
 		Policy:      &x.plan.operation,
-	})
+	}
 }
 
 // bypass runs the request unprotected and marks the answer.
@@ -96,20 +100,10 @@ func (x *exchange) bypass() {
 	x.report(StatusBypassed, 0, problemNone)
 }
 
-// scratch returns memory to work in.
-func (x *exchange) scratch() *buffer {
-	if x.spare == nil {
-		x.spare = x.m.buffers.get()
-	}
-	return x.spare
-}
-
 // release gives the exchange's memory back.
 func (x *exchange) release() {
 	x.m.buffers.put(x.body)
-	if x.spare != nil {
-		x.m.buffers.put(x.spare)
-	}
+	x.m.buffers.putWorkspace(x.work)
 }
 
 // report tells the observer what became of the request.

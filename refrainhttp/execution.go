@@ -2,6 +2,7 @@ package refrainhttp
 
 import (
 	"context"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 
@@ -104,7 +105,7 @@ func (e *execution) record(c *capture) {
 		c.header["Content-Type"] = []string{t} // else the replay would be sniffed by other rules than the first answer
 	}
 	class := c.class(e.x.plan.classes, &e.chosen)
-	e.settle(class, c.outcome(class, e.x.scratch()))
+	e.settle(class, c.outcome(class, e.x.work))
 }
 
 func (e *execution) settle(class Class, o *refrain.Outcome) {
@@ -124,8 +125,7 @@ func (e *execution) mark() {
 	h := e.recorder.client.Header()
 	delete(h, headerReplayed)
 	delete(h, headerExpires)
-	room := [3]string{e.x.key.raw, string(e.status)}
-	values := room[:]
+	values := []string{e.x.key.raw, string(e.status), ""}
 	h[headerKey], h[headerStatus] = values[0:1:1], values[1:2:2]
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
 		values[2] = r.Retain.UTC().Format(http.TimeFormat)
@@ -142,9 +142,12 @@ func (e *execution) request() *http.Request {
 		r.ContentLength, r.TransferEncoding = int64(len(e.x.body.b)), nil
 	}
 	r.Header = ownHeader(r.Header, e.x.plan.key.headers)
-	fence := strconv.FormatUint(e.attempt.Fence(), 10)
-	room := [2]string{e.attempt.ID().String() + "-" + fence, fence}
-	values := room[:]
+	var room [40]byte
+	id := e.attempt.ID()
+	name := append(hex.AppendEncode(room[:0], id[:8]), '-') // the name that logs use too
+	fence := len(name)
+	attempt := string(strconv.AppendUint(name, e.attempt.Fence(), 10))
+	values := []string{attempt, attempt[fence:]}
 	r.Header[headerAttempt], r.Header[headerFence] = values[0:1:1], values[1:2:2]
 	delete(r.Header, "Expect") // it was met when the body was read
 	if len(r.Header["Accept-Encoding"]) > 0 {

@@ -245,12 +245,18 @@ func TestTheHandlerSeesTheRequest(t *testing.T) {
 func TestContentTypeIsSniffedAsNetHTTPDoes(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]http.HandlerFunc{
-		"html":     func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!DOCTYPE html><p>") },
-		"pieces":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "%P"); fmt.Fprint(w, "DF-1") },
-		"encoded":  func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Encoding", "x"); fmt.Fprint(w, "<html>") },
-		"silenced": func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil; fmt.Fprint(w, "<html>") },
-		"empty":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) },
-		"status":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); fmt.Fprint(w, "<html>") },
+		"html":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!DOCTYPE html><p>") },
+		"pieces": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "%P"); fmt.Fprint(w, "DF-1") },
+		"encoded": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "x")
+			fmt.Fprint(w, "<html>")
+		},
+		"silenced": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = nil
+			fmt.Fprint(w, "<html>")
+		},
+		"empty":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) },
+		"status": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); fmt.Fprint(w, "<html>") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

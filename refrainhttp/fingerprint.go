@@ -42,9 +42,9 @@ const (
 // fingerprintVersion changes with what is digested, so that an old digest never equals a new one by accident.
 const fingerprintVersion = 1
 
-// of returns the digest of a request and its body. It uses scratch.
-func (p *fingerprinter) of(r *http.Request, body []byte, scratch *buffer) refrain.Fingerprint {
-	b := append(scratch.b[:0], fingerprintVersion)
+// of returns the digest of a request and its body. It uses the workspace.
+func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrain.Fingerprint {
+	b := append(work.b[:0], fingerprintVersion)
 	b = appendString(b, r.Method)
 	b = appendString(b, r.URL.EscapedPath())
 	b = appendString(b, r.URL.RawQuery)
@@ -57,20 +57,20 @@ func (p *fingerprinter) of(r *http.Request, body []byte, scratch *buffer) refrai
 			b = appendString(b, v)
 		}
 	}
-	b = p.appendBody(b, media, body)
-	scratch.b = b
+	b = p.appendBody(b, media, body, &work.json)
+	work.b = b
 	return sha256.Sum256(b)
 }
 
 // appendBody appends what the body is compared by. It comes last and needs no length.
-func (p *fingerprinter) appendBody(b []byte, media string, body []byte) []byte {
+func (p *fingerprinter) appendBody(b []byte, media string, body []byte, json *canonicaliser) []byte {
 	if p.body == BodyNone {
 		return append(b, bodyNone)
 	}
 	start := len(b)
 	switch {
 	case p.body == BodyJSON || p.body == BodyAuto && isJSON(media):
-		if b, ok := appendCanonicalJSON(append(b, bodyJSON), body, p.fields); ok {
+		if b, ok := json.append(append(b, bodyJSON), body, p.fields); ok {
 			return b
 		}
 	case p.body == BodyAuto && media == "application/x-www-form-urlencoded":

@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"encoding/binary"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -8,7 +9,11 @@ import (
 // string reads a string and writes it with the fewest escapes: the quote, the backslash and control characters.
 func (c *canonicaliser) string() bool {
 	text := c.in[c.at:]
-	for i := 1; i < len(text); i++ {
+	i := 1
+	for i+8 <= len(text) && !special(binary.LittleEndian.Uint64(text[i:])) {
+		i += 8
+	}
+	for ; i < len(text); i++ {
 		switch b := text[i]; {
 		case b == '"':
 			c.out = append(c.out, text[:i+1]...)
@@ -23,6 +28,14 @@ func (c *canonicaliser) string() bool {
 		}
 	}
 	return false
+}
+
+// special reports whether a quote, a backslash or a control character is among eight bytes. For each it looks for a zero
+// byte, or one that is too small, in all of them at once.
+func special(w uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quote, slash := w^ones*'"', w^ones*'\\'
+	return ((quote-ones)&^quote|(slash-ones)&^slash|(w-ones*0x20)&^w)&tops != 0
 }
 
 // escaped reads the rest of a string, from its first backslash.

@@ -62,8 +62,8 @@ func (s *stored) append(b []byte) []byte {
 	return b
 }
 
-// decodeStored decodes what stored.append appended.
-func decodeStored(meta []byte) (stored, error) {
+// decodeStored decodes what stored.append appended. It uses room for the fields if that is enough.
+func decodeStored(room []field, meta []byte) (stored, error) {
 	if len(meta) == 0 {
 		return stored{}, fmt.Errorf("%w: there are none", errMeta)
 	}
@@ -71,27 +71,27 @@ func decodeStored(meta []byte) (stored, error) {
 		return stored{}, fmt.Errorf("%w: version %d is newer than this program", errMeta, meta[0])
 	}
 	d := decoder{rest: string(meta[1:])}
-	s := stored{header: d.fields()}
-	s.trailer = d.fields()
+	fields := d.fields(room)
+	header := len(fields)
+	fields = d.fields(fields)
 	if d.failed || d.rest != "" {
 		return stored{}, fmt.Errorf("%w: they are damaged", errMeta)
 	}
-	return s, nil
+	return stored{header: fields[:header:header], trailer: fields[header:]}, nil
 }
 
 // A decoder reads parts of a string, which share its memory.
 type decoder struct {
 	rest   string
-	lines  []string // of all fields, to allocate once
+	lines  []string // of all fields, to allocate seldom
 	failed bool
 }
 
-func (d *decoder) fields() []field {
+func (d *decoder) fields(fields []field) []field {
 	n := d.count()
-	if n == 0 {
-		return nil
+	if d.lines == nil {
+		d.lines = make([]string, 0, min(n, 64)+1)
 	}
-	fields := make([]field, 0, n)
 	for range n {
 		name := d.string()
 		lines := d.count()
@@ -100,7 +100,7 @@ func (d *decoder) fields() []field {
 			d.lines = append(d.lines, d.string())
 		}
 		if d.failed {
-			return nil
+			return fields
 		}
 		fields = append(fields, field{name, d.lines[start:len(d.lines):len(d.lines)]})
 	}

@@ -30,7 +30,7 @@ func (x *exchange) watch() {
 		x.forward(StatusRefused, 0, problemUpgrade)
 		return
 	}
-	x.body = x.m.buffers.get()
+	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
 	defer x.release()
 	err = readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
 	body := &bodyReader{rest: x.body.b, tail: x.request.Body}
@@ -114,7 +114,7 @@ func (x *exchange) record(a *refrain.Attempt) {
 		c.cookies = x.scope.Principal != ""
 		c.truncated = c.truncated || !returned
 		class := c.class(x.plan.classes, &w.chosen)
-		o := c.outcome(class, x.scratch())
+		o := c.outcome(class, x.work)
 		x.m.buffers.put(w.buf)
 		status := StatusExecuted
 		if class == Unknown {

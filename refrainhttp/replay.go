@@ -48,7 +48,8 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		x.withhold(o, status)
 		return
 	}
-	s, err := decodeStored(o.Meta)
+	var fields [16]field
+	s, err := decodeStored(fields[:0], o.Meta)
 	if err != nil {
 		x.m.log.Error("recorded answer cannot be given", "op", a.ID(), "route", x.plan.pattern, "err", err)
 		x.withhold(o, status)
@@ -60,8 +61,7 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 			h[f.name] = f.lines
 		}
 	}
-	room := [4]string{x.key.raw, string(status), "true"}
-	values := room[:]
+	values := []string{x.key.raw, string(status), "true", "", ""}
 	h[headerKey], h[headerStatus], h[headerReplayed] = values[0:1:1], values[1:2:2], values[2:3:3]
 	if status == StatusReplayed {
 		values[3] = a.Record.Retain.UTC().Format(http.TimeFormat)
@@ -71,7 +71,8 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		s.trailer = nil
 	}
 	if bodyAllowed(o.Status) && len(s.trailer) == 0 {
-		h["Content-Length"] = []string{strconv.Itoa(len(o.Body))}
+		values[4] = strconv.Itoa(len(o.Body))
+		h["Content-Length"] = values[4:5:5]
 	}
 	send(x.client, o.Status, o.Body, s.trailer)
 	x.report(status, o.Status, problemNone)
