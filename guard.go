@@ -104,14 +104,42 @@ func (g *Guard) Begin(ctx context.Context, op Operation) (*Attempt, error) {
 	return a, nil
 }
 
+// Recall is Begin for an operation whose outcome is in memory: see Config.Recall. For any other it does nothing and
+// reports false.
+func (g *Guard) Recall(op Operation) (*Attempt, bool) {
+	if op.validate() != nil {
+		return nil, false
+	}
+	a := g.newAttempt(&op, time.Now())
+	if !a.recall() {
+		return nil, false
+	}
+	g.observer.Observe(Event{Kind: EventVerdict, Route: a.Route, Verdict: a.Verdict, Took: time.Since(a.start)})
+	return a, true
+}
+
+func (g *Guard) newAttempt(op *Operation, start time.Time) *Attempt {
+	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: start}
+	a.id, a.fingerprint = g.identity.of(op)
+	return a
+}
+
+// recall decides about the attempt if the outcome is in memory.
+func (a *Attempt) recall() bool {
+	r, now, ok := a.guard.recall.look(a.id)
+	if ok {
+		a.answer(r, now)
+	}
+	return ok
+}
+
 func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Attempt, error) {
 	if err := op.validate(); err != nil {
 		return nil, err
 	}
-	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(&op), start: start}
-	a.id, a.fingerprint = g.identity.of(&op)
-	if r, now, ok := g.recall.look(a.id); ok {
-		return a.answer(r, now), nil
+	a := g.newAttempt(&op, start)
+	if a.recall() {
+		return a, nil
 	}
 	wait := &wait{ctx: ctx, quit: g.closing, left: a.policy.Wait}
 	defer wait.stop()

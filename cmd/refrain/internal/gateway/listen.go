@@ -43,9 +43,10 @@ func connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// clients returns the listener for clients: bounded in number, paced, and refusing ambiguous framing.
-func clients(l net.Listener, limit int) net.Listener {
-	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, limit)})
+// clients returns the listener for clients: bounded in number, paced, refusing ambiguous framing, and answering from memory
+// what recall can.
+func clients(l net.Listener, limit int, recall proxy.Recall) net.Listener {
+	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, limit)}, recall, idleTimeout)
 }
 
 // A limitListener accepts connections while there are slots.

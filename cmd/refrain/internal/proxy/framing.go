@@ -6,28 +6,38 @@ import (
 	"net"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // StrictListener returns a listener whose connections refuse requests that have both a Content-Length and a
 // Transfer-Encoding, the stuff that request smuggling is made of. RFC 9112, section 6.3, lets a server choose the
 // Transfer-Encoding, which net/http does without a trace.
-func StrictListener(l net.Listener) net.Listener { return strictListener{l} }
+//
+// Its connections answer themselves what recall has in memory, and may then be idle for as long as the server's.
+func StrictListener(l net.Listener, recall Recall, idle time.Duration) net.Listener {
+	return strictListener{l, recall, idle}
+}
 
-type strictListener struct{ net.Listener }
+type strictListener struct {
+	net.Listener
+	recall Recall
+	idle   time.Duration
+}
 
 func (l strictListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &StrictConn{Conn: c}, nil
+	return &StrictConn{Conn: c, recalling: newRecalling(l.recall, l.idle, c.RemoteAddr().String())}, nil
 }
 
 // A StrictConn follows the requests that are read from it, from head to head.
 type StrictConn struct {
 	net.Conn
-	framing  framing
-	hijacked atomic.Bool
+	framing   framing
+	recalling *recalling
+	hijacked  atomic.Bool
 }
 
 // Hijacked says that what is read from now on is no HTTP/1 any more.
@@ -36,14 +46,40 @@ func (c *StrictConn) Hijacked() { c.hijacked.Store(true) }
 const refusal = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n" +
 	"Content-Length: 76\r\n\r\n400 Bad Request: a request has Content-Length or Transfer-Encoding, not both"
 
+// serverRead is less than net/http's server reads at a time while it waits for a request. It reads single bytes while a
+// handler runs, to see whether the client is still there.
+const serverRead = 1024
+
 // Read reads, and ends the connection where a request is ambiguous: its head is withheld from the server.
 func (c *StrictConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if c.hijacked.Load() || c.framing.follow(p[:n]) {
-		return n, err
+	for {
+		n, err := c.Conn.Read(p)
+		switch {
+		case n > 0 && err == nil && len(p) >= serverRead && c.answer(p[:n]):
+			continue
+		case c.hijacked.Load() || c.framing.follow(p[:n]):
+			return n, err
+		}
+		_, _ = io.WriteString(c.Conn, refusal)
+		return 0, io.EOF
 	}
-	_, _ = io.WriteString(c.Conn, refusal)
-	return 0, io.EOF
+}
+
+// answer answers what the server was about to read, if it is a whole request between two others and can be recalled.
+func (c *StrictConn) answer(b []byte) bool {
+	if c.recalling.recall == nil || !c.framing.between() || c.hijacked.Load() {
+		return false
+	}
+	wire, ok := c.recalling.answer(b)
+	if !ok {
+		return false
+	}
+	_, err := c.Conn.Write(wire)
+	// If that failed the next read will too.
+	if err == nil {
+		_ = c.SetReadDeadline(time.Now().Add(c.recalling.idle))
+	}
+	return true
 }
 
 // A framing knows where in a stream of HTTP/1 requests the next head begins. Where it cannot follow it gives up: net/http
@@ -67,6 +103,9 @@ const (
 	inTrailer
 	lost
 )
+
+// between reports whether the next byte begins a request.
+func (f *framing) between() bool { return f.state == inRequestLine && len(f.line) == 0 }
 
 // maxLine is more than net/http reads of a head.
 const maxLine = 2 << 20

@@ -60,7 +60,7 @@ func TestStrictListenerAnswers400(t *testing.T) {
 		served++
 		_, _ = io.Copy(w, r.Body)
 	})}
-	go srv.Serve(StrictListener(l))
+	go srv.Serve(StrictListener(l, nil, 0))
 	t.Cleanup(func() { srv.Close() })
 
 	c, err := net.Dial("tcp", l.Addr().String())

@@ -1,0 +1,201 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/memstore"
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// A twin is one middleware behind two listeners: one that recalls on the connection, and one that leaves all to net/http.
+type twin struct {
+	fast, plain net.Conn
+	recalled    atomic.Int64
+	served      atomic.Int64
+}
+
+func newTwin(t *testing.T) *twin {
+	t.Helper()
+	guard, err := refrain.New(memstore.New(memstore.Config{}), refrain.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mw, err := refrainhttp.New(guard, refrainhttp.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := mw.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header()["X-Many"] = []string{"1", "2"}
+		w.Header().Set("Location", "/charges/1")
+		w.Header().Set("Set-Cookie", "a=b")
+		switch r.URL.Path {
+		case "/empty":
+			w.WriteHeader(http.StatusNoContent)
+		case "/declined":
+			w.WriteHeader(http.StatusPaymentRequired)
+			_, _ = io.WriteString(w, "no")
+		default:
+			_, _ = fmt.Fprintf(w, "%s %s", r.URL, body)
+		}
+	}))
+	tw := &twin{}
+	recall := func(w http.ResponseWriter, r *http.Request, body []byte) bool {
+		ok := handler.(refrainhttp.Recaller).ServeRecalled(w, r, body)
+		if ok {
+			tw.recalled.Add(1)
+		}
+		return ok
+	}
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tw.served.Add(1)
+		handler.ServeHTTP(w, r)
+	})
+	tw.fast = dialServer(t, counted, recall)
+	tw.plain = dialServer(t, counted, nil)
+	t.Cleanup(func() { _ = guard.Close(context.Background()) })
+	return tw
+}
+
+func dialServer(t *testing.T, h http.Handler, recall Recall) net.Conn {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: h, IdleTimeout: time.Minute}
+	go func() { _ = srv.Serve(StrictListener(l, recall, time.Minute)) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	t.Cleanup(func() { c.Close(); srv.Close() })
+	return c
+}
+
+// exchange sends a raw request and returns the answer but for its date, its fields in order.
+func exchange(t *testing.T, c net.Conn, raw string) string {
+	t.Helper()
+	if _, err := io.WriteString(c, raw); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := http.ParseTime(resp.Header.Get("Date")); err != nil || r.Buffered() > 0 {
+		t.Errorf("Date: %v; %d bytes behind the answer", err, r.Buffered())
+	}
+	resp.Header.Del("Date")
+	var head strings.Builder
+	_ = resp.Header.Write(&head)
+	return fmt.Sprintf("%s %d\n%s\n%s", resp.Status, resp.ContentLength, head.String(), body)
+}
+
+// What is answered from memory on the connection is what the HTTP server would have answered.
+func TestRecalledAnswersAreTheServers(t *testing.T) {
+	t.Parallel()
+	tw := newTwin(t)
+	raw := func(path, fields, body string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: api\r\n%sContent-Length: %d\r\n\r\n%s", path, fields, len(body), body)
+	}
+	const key = "Idempotency-Key: k\r\n"
+	for _, path := range []string{"/", "/a%20b?x=1", "/empty", "/declined"} {
+		k := "Idempotency-Key: k-" + path + "\r\n"
+		first := raw(path, k+"Content-Type: application/json\r\n", `{"a":1}`)
+		exchange(t, tw.plain, first) // runs
+		exchange(t, tw.plain, first) // is replayed by the store, and recalled from now on
+		for name, req := range map[string]string{
+			"same":       first,
+			"reordered":  raw(path, "Connection: keep-alive\r\nContent-Type: application/json\r\n"+k, `{ "a": 1.0 }`),
+			"mismatch":   raw(path, k+"Content-Type: application/json\r\n", `{"a":2}`),
+			"other type": raw(path, k, `{"a":1}`),
+			"quoted":     raw(path, "Idempotency-Key: \"k-"+path+"\"\r\nContent-Type: application/json\r\n", `{"a":1}`),
+		} {
+			before := tw.recalled.Load()
+			fast, plain := exchange(t, tw.fast, req), exchange(t, tw.plain, req)
+			if fast != plain {
+				t.Errorf("%s %s: recalled\n%s\nbut the server says\n%s", path, name, fast, plain)
+			}
+			if tw.recalled.Load() != before+1 {
+				t.Errorf("%s %s: was not recalled", path, name)
+			}
+		}
+	}
+	// Whatever is out of the ordinary is the server's.
+	known := "Idempotency-Key: k-/\r\nContent-Type: application/json\r\n"
+	for name, req := range map[string]string{
+		"another key":  raw("/", key, "{}"),
+		"no key":       raw("/", "", "{}"),
+		"two keys":     raw("/", key+key, "{}"),
+		"expect":       raw("/", known+"Expect: 100-continue\r\n", `{"a":1}`),
+		"trailers":     raw("/", known+"TE: trailers\r\n", `{"a":1}`),
+		"chunked":      "POST / HTTP/1.1\r\nHost: api\r\n" + known + "Transfer-Encoding: chunked\r\n\r\n7\r\n{\"a\":1}\r\n0\r\n\r\n",
+		"other method": "GET / HTTP/1.1\r\nHost: api\r\n" + known + "\r\n",
+		"principal":    raw("/", known+"Authorization: Bearer x\r\n", `{"a":1}`),
+	} {
+		before := tw.recalled.Load()
+		if name == "expect" {
+			continue // its interim answer is in the way of this test's comparison
+		}
+		exchange(t, tw.fast, req)
+		if tw.recalled.Load() != before {
+			t.Errorf("%s: was recalled", name)
+		}
+	}
+}
+
+// Requests that come in pieces or together keep their order.
+func TestRecallKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	tw := newTwin(t)
+	req := func(key, body string) string {
+		return fmt.Sprintf("POST / HTTP/1.1\r\nHost: api\r\nIdempotency-Key: %s\r\nContent-Length: %d\r\n\r\n%s", key, len(body), body)
+	}
+	for range 2 {
+		exchange(t, tw.plain, req("known", "x"))
+	}
+	stream := req("new-1", "1") + req("known", "x") + req("new-2", "2") + req("known", "x") + req("known", "x")
+	want := []string{"/ 1", "/ x", "/ 2", "/ x", "/ x"}
+	for _, step := range []int{1, 7, 50, len(stream)} {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for rest := stream; rest != ""; {
+				n := min(step, len(rest))
+				_, _ = io.WriteString(tw.fast, rest[:n])
+				rest = rest[n:]
+			}
+		}()
+		r := bufio.NewReader(tw.fast)
+		for i, w := range want {
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, _ := io.ReadAll(resp.Body); string(body) != w {
+				t.Errorf("step %d, answer %d: got %q, want %q", step, i, body, w)
+			}
+		}
+		<-done
+	}
+	if tw.served.Load() == 0 {
+		t.Error("nothing was left to the server")
+	}
+}
