@@ -18,36 +18,43 @@ func (id ID) String() string { return hex.EncodeToString(id[:8]) }
 
 // identity turns operations into what a store may know of them.
 type identity struct {
-	macs sync.Pool
+	hashers sync.Pool
+}
+
+// A hasher is a keyed hash with room for what goes in and what comes out, used again to save allocations.
+type hasher struct {
+	mac hash.Hash
+	in  []byte
+	out []byte
 }
 
 func newIdentity(secret []byte) *identity {
 	secret = append([]byte("refrain/1\x00"), secret...)
-	return &identity{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+	return &identity{hashers: sync.Pool{New: func() any { return &hasher{mac: hmac.New(sha256.New, secret)} }}}
 }
 
 // of returns the operation's ID and its fingerprint, both keyed: an unkeyed digest of a small body could be guessed.
 func (i *identity) of(op *Operation) (ID, Fingerprint) {
-	mac := i.macs.Get().(hash.Hash)
-	defer i.macs.Put(mac)
+	h := i.hashers.Get().(*hasher)
+	defer i.hashers.Put(h)
 
-	var id ID
-	var fp Fingerprint
-	var room [512]byte
 	// Every part is length-prefixed: no delimiter trick makes two scopes meet.
-	b := append(room[:0], 'i')
-	b = appendString(b, op.Scope.Principal)
-	b = appendString(b, op.Scope.Route)
-	b = appendString(b, op.Key)
-	mac.Reset()
-	mac.Write(b)
-	mac.Sum(id[:0])
+	h.in = append(h.in[:0], 'i')
+	h.in = appendString(h.in, op.Scope.Principal)
+	h.in = appendString(h.in, op.Scope.Route)
+	h.in = appendString(h.in, op.Key)
+	id := ID(h.sum())
 
-	b = append(append(b[:0], 'f'), op.Fingerprint[:]...)
-	mac.Reset()
-	mac.Write(b)
-	mac.Sum(fp[:0])
-	return id, fp
+	h.in = append(append(h.in[:0], 'f'), op.Fingerprint[:]...)
+	return id, Fingerprint(h.sum())
+}
+
+// sum returns the keyed hash of what is in.
+func (h *hasher) sum() [sha256.Size]byte {
+	h.mac.Reset()
+	h.mac.Write(h.in)
+	h.out = h.mac.Sum(h.out[:0])
+	return [sha256.Size]byte(h.out)
 }
 
 func appendString(b []byte, s string) []byte {
