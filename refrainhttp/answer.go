@@ -60,8 +60,8 @@ func (r *recorder) abandon() {
 	}
 }
 
-// IsStream reports whether the header is that of an answer without an end, or one whose reader wants it as it comes, by its
-// media type. Such an answer is not kept: it flows to the client of the first request.
+// IsStream reports whether the header is that of an answer without an end, or one whose reader wants it as it comes, by
+// its media type. Such an answer is not kept: it flows to the client of the first request.
 func IsStream(h http.Header) bool {
 	switch media := essence(h["Content-Type"]); media {
 	case "text/event-stream", "multipart/x-mixed-replace", "application/x-ndjson", "application/json-seq":

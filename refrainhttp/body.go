@@ -12,8 +12,8 @@ import (
 // errTooLarge says that a body is longer than its limit.
 var errTooLarge = errors.New("the body is too large")
 
-// readBody reads a request's body into b, up to limit bytes; what was read is there after an error too. Nothing is claimed
-// before it returns: a slow or broken client holds no lease.
+// readBody reads a request's body into b, up to limit bytes; what was read is there after an error too. Nothing is
+// claimed before it returns: a slow or broken client holds no lease.
 func readBody(b *buffer, r *http.Request, limit int64) error {
 	if r.ContentLength > limit {
 		return errTooLarge
@@ -54,8 +54,8 @@ func bodyRefusal(err error) refusal {
 	return refusal{kind: problemBodyBroken}
 }
 
-// A bodyReader gives a handler the body that was read. It is never nil and never http.NoBody, and a request with it has no
-// GetBody: net/http's own client sends a request with an Idempotency-Key twice when it can.
+// A bodyReader gives a handler the body that was read. It is never nil and never http.NoBody, and a request with it has
+// no GetBody: net/http's own client sends a request with an Idempotency-Key twice when it can.
 //
 // A handler may leave a goroutine behind that still reads, as http.Transport does; after end it finds nothing.
 type bodyReader struct {

@@ -9,8 +9,8 @@ import (
 // maxDepth bounds the nesting of JSON that is compared as JSON.
 const maxDepth = 128
 
-// A canonicaliser reads JSON and writes its canonical form in one pass; objects whose members are not in order are put in
-// order when they end. It can be used again, for one text at a time.
+// A canonicaliser reads JSON and writes its canonical form in one pass; objects whose members are not in order are put
+// in order when they end. It can be used again, for one text at a time.
 type canonicaliser struct {
 	in      []byte
 	at      int
@@ -19,8 +19,9 @@ type canonicaliser struct {
 	moved   []byte   // room to sort in
 }
 
-// append appends the canonical form of a JSON text (RFC 8259) to b: white space is gone, members are sorted by name, strings
-// have one spelling, and numbers are exact decimals. Two texts have the same form exactly when they mean the same.
+// append appends the canonical form of a JSON text (RFC 8259) to b: white space is gone, members are sorted by name,
+// strings have one spelling, and numbers are exact decimals. Two texts have the same form exactly when they mean the
+// same.
 //
 // It reports false for what has no single meaning, which is then compared byte by byte: anything that is not JSON, not
 // UTF-8, or nested deeper than 128; duplicate members; lone surrogates; exponents beyond 18 digits.

@@ -362,7 +362,8 @@ func TestIncludeAndExclude(t *testing.T) {
 		want             string
 	}{
 		{nil, []string{"/meta"}, `{"amount":1,"items":[{"id":1,"at":5},{"id":2,"at":6}],"a/b":1,"m~n":2,"q\"":3}`},
-		{nil, []string{"/meta/trace", "/items/0/at", "/items/1"}, `{"amount":1,"meta":{"tags":["a","b"]},"items":[{"id":1}],"a/b":1,"m~n":2,"q\"":3}`},
+		{nil, []string{"/meta/trace", "/items/0/at", "/items/1"},
+			`{"amount":1,"meta":{"tags":["a","b"]},"items":[{"id":1}],"a/b":1,"m~n":2,"q\"":3}`},
 		{[]string{"/amount"}, nil, `{"amount":1}`},
 		{[]string{"/amount", "/meta/tags"}, nil, `{"amount":1,"meta":{"tags":["a","b"]}}`},
 		{[]string{"/items/1/id"}, nil, `{"items":[{"id":2}]}`},

@@ -19,8 +19,8 @@ type capture struct {
 	truncated bool // it is not whole, or may not be
 }
 
-// class returns what the answer means: what the handler said, else what its status says. Half an answer tells nothing but
-// that the request was turned away, if that is what its status says.
+// class returns what the answer means: what the handler said, else what its status says. Half an answer tells nothing
+// but that the request was turned away, if that is what its status says.
 func (c *capture) class(t *classes, chosen *choice) Class {
 	class := Class(chosen.class.Load())
 	if class == 0 {
@@ -32,8 +32,8 @@ func (c *capture) class(t *classes, chosen *choice) Class {
 	return class
 }
 
-// outcome returns what is recorded of the answer under the class, or nil. An answer that does not tell whether the operation
-// happened is kept only if nobody can take it for a success.
+// outcome returns what is recorded of the answer under the class, or nil. An answer that does not tell whether the
+// operation happened is kept only if nobody can take it for a success.
 func (c *capture) outcome(class Class, work *workspace) *refrain.Outcome {
 	if class == Release || class == Unknown && (c.status < 400 || c.truncated) {
 		return nil

@@ -21,9 +21,9 @@ type Config struct {
 
 // A Route gives requests a policy.
 type Route struct {
-	// Match lists patterns as [http.ServeMux] knows them: "POST /charges/{id}/capture". The most specific one wins; two that
-	// overlap without one being more specific are an error. A pattern without a method matches all, but the keys of safe
-	// methods (GET, HEAD, OPTIONS, TRACE) are always ignored.
+	// Match lists patterns as [http.ServeMux] knows them: "POST /charges/{id}/capture". The most specific one wins; two
+	// that overlap without one being more specific are an error. A pattern without a method matches all, but the keys of
+	// safe methods (GET, HEAD, OPTIONS, TRACE) are always ignored.
 	Match []string
 	// Policy is complete: nothing is inherited from Config.Policy.
 	Policy Policy
@@ -83,11 +83,12 @@ const (
 	UUID7    Format = "uuid7"     // a UUID of version 7, likewise
 )
 
-// A Source says where to find the principal: "header:NAME", or "none" (alone) when there are no principals to tell apart.
+// A Source says where to find the principal: "header:NAME", or "none" (alone) when there are no principals to tell
+// apart.
 type Source string
 
-// A RouteScope says what of the route a key is bound to. A key used again within its scope on another path or with another
-// method is a mismatch, whatever the RouteScope.
+// A RouteScope says what of the route a key is bound to. A key used again within its scope on another path or with
+// another method is a mismatch, whatever the RouteScope.
 type RouteScope string
 
 // The route scopes.
@@ -119,8 +120,8 @@ const (
 	BodyNone BodyMode = "none" // not at all
 )
 
-// Outcomes classes answers by status: each entry is a class ("2xx") or a single status ("429"), the more specific wins, and
-// a status in no list is Unknown. A list that is nil has its default; an entry of another list overrules a default.
+// Outcomes classes answers by status: each entry is a class ("2xx") or a single status ("429"), the more specific wins,
+// and a status in no list is Unknown. A list that is nil has its default; an entry of another list overrules a default.
 type Outcomes struct {
 	Final   []string // if nil: 2xx, 3xx, 4xx
 	Release []string // if nil: 401, 403, 408, 425, 429. A 503 with Retry-After too, unless "503" is listed

@@ -8,7 +8,7 @@ type Status string
 // The statuses. The last two are told to an Observer only.
 const (
 	StatusExecuted   Status = "executed"    // this request ran, and nothing is in doubt
-	StatusReplayed   Status = "replayed"    // the operation was done before; this is its answer, or word that it is not kept
+	StatusReplayed   Status = "replayed"    // the operation was done before: its answer, or word that it is not kept
 	StatusInProgress Status = "in-progress" // another request of the operation is running
 	StatusMismatch   Status = "mismatch"    // the key was used with another request
 	StatusUnknown    Status = "unknown"     // whether the operation happened is not known
@@ -19,8 +19,8 @@ const (
 	StatusRefused    Status = "refused"     // this request was not acceptable; see Event.Problem
 )
 
-// An Observer is told what became of each request on a protected route. Its method is called on the request's path and may
-// be called concurrently: it must be quick and must not block.
+// An Observer is told what became of each request on a protected route. Its method is called on the request's path and
+// may be called concurrently: it must be quick and must not block.
 type Observer interface {
 	ObserveRequest(Event)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/refrain-dev/refrain"
 )
 
-// An execution is a request that runs and the claim it runs under. It is also the request's context: that of the attempt,
-// with room for what the handler says about the outcome.
+// An execution is a request that runs and the claim it runs under. It is also the request's context: that of the
+// attempt, with room for what the handler says about the outcome.
 type execution struct {
 	context.Context
 	x        *exchange
@@ -30,7 +30,8 @@ func (e *execution) Value(key any) any {
 	return e.Context.Value(key)
 }
 
-// execute runs the handler in the client's goroutine but not in its context, records the outcome, and only then answers.
+// execute runs the handler in the client's goroutine but not in its context, records the outcome, and only then
+// answers.
 func (x *exchange) execute(a *refrain.Attempt) {
 	e := &execution{x: x, attempt: a}
 	e.body.rest = x.body.b
@@ -56,8 +57,8 @@ func (x *exchange) execute(a *refrain.Attempt) {
 	x.report(e.status, e.recorder.status, problemNone)
 }
 
-// abort leaves an operation whose handler did not return, because of a panic or runtime.Goexit, as unknown: its effect may
-// have happened.
+// abort leaves an operation whose handler did not return, because of a panic or runtime.Goexit, as unknown: its effect
+// may have happened.
 func (e *execution) abort() {
 	e.body.end()
 	if !e.settled {
@@ -83,8 +84,8 @@ func (e *execution) reply() {
 	e.recorder.deliver(&c)
 }
 
-// beforeFlow implements gate: what is not kept is recorded as done before the client sees any of it. Only an answer that
-// says nothing happened is settled at its end, for its handler still runs.
+// beforeFlow implements gate: what is not kept is recorded as done before the client sees any of it. Only an answer
+// that says nothing happened is settled at its end, for its handler still runs.
 func (e *execution) beforeFlow() {
 	r := &e.recorder
 	c := capture{

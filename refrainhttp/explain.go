@@ -11,8 +11,8 @@ type Explanation struct {
 	Protected bool
 	// Pattern is the one that matched, empty when none did.
 	Pattern string
-	// Policy is that of the pattern with every default made explicit. A Wait of zero there means that duplicates are answered
-	// at once. Without a pattern it is zero.
+	// Policy is that of the pattern with every default made explicit. A Wait of zero there means that duplicates are
+	// answered at once. Without a pattern it is zero.
 	Policy Policy
 	// Why is one sentence for a reader.
 	Why string
@@ -31,7 +31,8 @@ func (m *Middleware) Explain(r *http.Request) Explanation {
 	case p.policy.Mode == Off:
 		e.Why = fmt.Sprintf("%q matches, and its mode is off.", p.pattern)
 	case p.policy.Mode == Observe:
-		e.Why = fmt.Sprintf("%q is the most specific match, and its mode is observe: what would happen is only reported.", p.pattern)
+		e.Why = fmt.Sprintf("%q is the most specific match; its mode is observe: what would happen is only reported.",
+			p.pattern)
 	case p.policy.Key.Required:
 		e.Protected = true
 		e.Why = fmt.Sprintf("%q is the most specific match; a request without a key is refused.", p.pattern)

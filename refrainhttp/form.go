@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// appendCanonicalForm appends the pairs of an application/x-www-form-urlencoded body, decoded, in their order: two bodies
-// are the same when they differ only in how bytes are percent-encoded. The order of names counts, because servers differ
-// in what they make of a[]=1&a=2. It reports false when the body is not well-formed.
+// appendCanonicalForm appends the pairs of an application/x-www-form-urlencoded body, decoded, in their order: two
+// bodies are the same when they differ only in how bytes are percent-encoded. The order of names counts, because
+// servers differ in what they make of a[]=1&a=2. It reports false when the body is not well-formed.
 func appendCanonicalForm(b, body []byte) ([]byte, bool) {
 	for more := len(body) > 0; more; {
 		var pair []byte

@@ -30,9 +30,9 @@ func ours(name string) bool {
 // section 3.1.
 func describesAttempt(name string) bool {
 	switch name {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Transfer-Encoding", "Upgrade", "Trailer", // of the connection
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Transfer-Encoding", "Upgrade", "Trailer",
 		"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
-		"Content-Length", "Date", // made anew
+		"Content-Length", "Date",
 		"Age", "Server-Timing", "X-Request-Id", "Traceresponse", "Via", "Alt-Svc", "Strict-Transport-Security",
 		"Retry-After", headerKey:
 		return true

@@ -30,8 +30,8 @@ func (c *canonicaliser) string() bool {
 	return false
 }
 
-// special reports whether a quote, a backslash or a control character is among eight bytes. For each it looks for a zero
-// byte, or one that is too small, in all of them at once.
+// special reports whether a quote, a backslash or a control character is among eight bytes. For each it looks for a
+// zero byte, or one that is too small, in all of them at once.
 func special(w uint64) bool {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	quote, slash := w^ones*'"', w^ones*'\\'
@@ -88,7 +88,8 @@ func (c *canonicaliser) escape() (r rune, ok bool) {
 	return 0, false
 }
 
-// unicode reads the four digits of an escape, and the second half of a surrogate pair. A lone surrogate is no character.
+// unicode reads the four digits of an escape, and the second half of a surrogate pair. A lone surrogate is no
+// character.
 func (c *canonicaliser) unicode() (rune, bool) {
 	r, ok := c.fourHex()
 	if !ok || !utf16.IsSurrogate(r) {

@@ -119,8 +119,8 @@ func TestKeyLines(t *testing.T) {
 	}
 }
 
-// FuzzKey checks the grammar by its properties: what is accepted is a printable key within the limit, that the quoted form
-// of the key names too; and strict parsing accepts nothing that lenient parsing does not.
+// FuzzKey checks the grammar by its properties: what is accepted is a printable key within the limit, that the quoted
+// form of the key names too; and strict parsing accepts nothing that lenient parsing does not.
 func FuzzKey(f *testing.F) {
 	for _, s := range []string{
 		"abc", `"abc"`, `"a\"b";v=1;w="x"`, `"a", "b"`, "a,b", "\x80", `"`, `"";a=?0`, `"k";a=:aa==:`, `"k";d=@1`, `"k";s=%"%c3%a9"`,

@@ -27,8 +27,8 @@ type field struct {
 	lines []string
 }
 
-// storable appends the fields of an answer's header that are stored. Lines that were there before the handler ran are not of
-// its answer; whoever set them will do so again.
+// storable appends the fields of an answer's header that are stored. Lines that were there before the handler ran are
+// not of its answer; whoever set them will do so again.
 func storable(fields []field, c *capture) []field {
 	var room [16]string
 	connection := c.header["Connection"]

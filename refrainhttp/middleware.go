@@ -34,7 +34,8 @@ func New(guard *refrain.Guard, cfg Config) (*Middleware, error) {
 	return m, nil
 }
 
-// Wrap returns a handler that protects next. What next panics with passes through, after the operation was marked unknown.
+// Wrap returns a handler that protects next. What next panics with passes through, after the operation was marked
+// unknown.
 //
 // Authorization belongs in front of it, since a replay does not reach next.
 func (m *Middleware) Wrap(next http.Handler) http.Handler {

@@ -7,12 +7,13 @@ import (
 	"github.com/refrain-dev/refrain"
 )
 
-// watch reports what would have become of the request in enforce mode, and forwards it. Neither the request nor the answer
-// is changed, the handler runs in its client's context, and its bytes flow as it writes them. Two things are different from
-// a server without the middleware: the handler starts when the body is read, or its limit, and a claim is made first.
+// watch reports what would have become of the request in enforce mode, and forwards it. Neither the request nor the
+// answer is changed, the handler runs in its client's context, and its bytes flow as it writes them. Two things are
+// different from a server without the middleware: the handler starts when the body is read, or its limit, and a claim
+// is made first.
 //
-// Outcomes are recorded after the answer, so that the mode can be switched to enforce later; one that could not be recorded
-// is only logged.
+// Outcomes are recorded after the answer, so that the mode can be switched to enforce later; one that could not be
+// recorded is only logged.
 func (x *exchange) watch() {
 	var err error
 	x.key, err = x.plan.key.read(x.request.Header)

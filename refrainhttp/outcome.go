@@ -22,9 +22,9 @@ func (c Class) String() string {
 	return [...]string{"none", "final", "release", "unknown"}[c]
 }
 
-// SetOutcome lets the handler of a keyed request overrule the class that its answer's status has. The last call before the
-// handler returns, or before an answer that is not kept begins to flow, counts. ctx is that of the handler's request; for a
-// request that is not protected SetOutcome does nothing. It may be called concurrently.
+// SetOutcome lets the handler of a keyed request overrule the class that its answer's status has. The last call before
+// the handler returns, or before an answer that is not kept begins to flow, counts. ctx is that of the handler's
+// request; for a request that is not protected SetOutcome does nothing. It may be called concurrently.
 func SetOutcome(ctx context.Context, c Class) {
 	if chosen, ok := ctx.Value(choiceKey{}).(*choice); ok {
 		chosen.class.Store(uint32(c))
@@ -76,7 +76,9 @@ func (o Outcomes) compile() (*classes, error) {
 		entries    []string
 		isExplicit bool
 	}{
-		{Final, all.Final, o.Final != nil}, {Release, all.Release, o.Release != nil}, {Unknown, all.Unknown, o.Unknown != nil},
+		{Final, all.Final, o.Final != nil},
+		{Release, all.Release, o.Release != nil},
+		{Unknown, all.Unknown, o.Unknown != nil},
 	}
 	chosen := map[string]Class{}
 	for _, single := range []bool{false, true} {

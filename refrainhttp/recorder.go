@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// A recorder is the ResponseWriter of a protected execution. It holds the answer back in memory until it is recorded. One
-// that cannot be kept, because it is a stream or over the limit, flows to the client as it comes once its gate let it.
+// A recorder is the ResponseWriter of a protected execution. It holds the answer back in memory until it is recorded.
+// One that cannot be kept, because it is a stream or over the limit, flows to the client as it comes once its gate let
+// it.
 //
 // It can flush, set deadlines and read from a reader; it cannot be hijacked.
 type recorder struct {

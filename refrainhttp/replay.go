@@ -10,8 +10,8 @@ import (
 
 const (
 	unavailableRetry = 1 // second
-	// longestRetry bounds Retry-After of an operation in flight: a lease says how long its owner may be silent, not how long
-	// it works.
+	// longestRetry bounds Retry-After of an operation in flight: a lease says how long its owner may be silent, not how
+	// long it works.
 	longestRetry = 5 * time.Second
 )
 

@@ -67,7 +67,8 @@ func TestExplain(t *testing.T) {
 	if p.Operation.Wait != 0 || p.Key.MaxLength != 255 || p.Limits.RequestBody != 1<<20 || len(p.Outcomes.Release) != 5 {
 		t.Errorf("got %+v, want the defaults spelled out", p)
 	}
-	if p := m.Explain(httptest.NewRequest("POST", "/charges", nil)).Policy; p.Operation.Wait != 5*time.Second || p.Mode != refrainhttp.Enforce {
+	p = m.Explain(httptest.NewRequest("POST", "/charges", nil)).Policy
+	if p.Operation.Wait != 5*time.Second || p.Mode != refrainhttp.Enforce {
 		t.Errorf("got wait %s, mode %q, want 5s, enforce", p.Operation.Wait, p.Mode)
 	}
 }

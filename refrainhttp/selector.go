@@ -65,8 +65,8 @@ func (s *selector) grow(pointer string) (*selector, error) {
 	return s, nil
 }
 
-// A selection is what a selector says about one value: the node for what is inside it, and whether all of it counts unless
-// that node says otherwise.
+// A selection is what a selector says about one value: the node for what is inside it, and whether all of it counts
+// unless that node says otherwise.
 type selection struct {
 	node *selector
 	all  bool

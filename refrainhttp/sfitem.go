@@ -7,8 +7,8 @@ import (
 
 var errNotString = errors.New("the key is not a well-formed quoted string (RFC 9651)")
 
-// parseStringItem returns the String of an RFC 9651 Item. Parameters must be well-formed and are ignored: the draft defines
-// none.
+// parseStringItem returns the String of an RFC 9651 Item. Parameters must be well-formed and are ignored: the draft
+// defines none.
 func parseStringItem(s string) (string, error) {
 	value, rest, ok := parseString(s)
 	for ok && strings.HasPrefix(rest, ";") {

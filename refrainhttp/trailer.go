@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// trailerOf returns the trailers in a handler's header once it has returned: those that its answer declared, and those with
-// net/http's prefix.
+// trailerOf returns the trailers in a handler's header once it has returned: those that its answer declared, and those
+// with net/http's prefix.
 func trailerOf(header http.Header, declared []string) []field {
 	var fields []field
 	for _, line := range declared {
@@ -30,12 +30,12 @@ func appendTrailer(fields []field, name string, header http.Header) []field {
 	return fields
 }
 
-// trailerAllowed reports whether a field may be a trailer: not one that frames, routes or modifies the message (RFC 9110,
-// section 6.5.1), nor one of ours.
+// trailerAllowed reports whether a field may be a trailer: not one that frames, routes or modifies the message (RFC
+// 9110, section 6.5.1), nor one of ours.
 func trailerAllowed(name string) bool {
 	switch name {
-	case "", "Host", "Content-Type", "Content-Encoding", "Content-Range", "Cache-Control", "Expect", "Max-Forwards", "Pragma",
-		"Range", "Authorization", "Www-Authenticate", "Set-Cookie", "Vary":
+	case "", "Host", "Content-Type", "Content-Encoding", "Content-Range", "Cache-Control", "Expect", "Max-Forwards",
+		"Pragma", "Range", "Authorization", "Www-Authenticate", "Set-Cookie", "Vary":
 		return false
 	}
 	return !describesAttempt(name) && !strings.HasPrefix(name, "If-")

@@ -9,7 +9,8 @@ import (
 	"strconv"
 )
 
-// A witness is the ResponseWriter of an observed execution: everything passes at once, and a copy is kept up to the limit.
+// A witness is the ResponseWriter of an observed execution: everything passes at once, and a copy is kept up to the
+// limit.
 type witness struct {
 	client    http.ResponseWriter
 	limit     int64
