@@ -23,6 +23,7 @@ type Attempt struct {
 	guard       *Guard
 	id          ID
 	fingerprint Fingerprint
+	slot        uint16 // of its key, in the recall
 	policy      Policy
 	start       time.Time
 
@@ -87,7 +88,7 @@ func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
 		f.watched = &watched{record: d.Record, now: d.Now, next: time.Now().Add(remotePoll)}
 	default:
 		f.record = d.Record
-		a.guard.recall.keep(a.id, d.Record, d.Now)
+		a.guard.recall.keep(a.id, a.slot, d.Record, d.Now)
 	}
 	f.publish(d, nil)
 	return nil

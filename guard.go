@@ -118,8 +118,11 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 	return a, true
 }
 
+// MayRecall reports false if Recall has nothing of that key, in any scope, without looking closely.
+func (g *Guard) MayRecall(key string) bool { return g.recall.may(key) }
+
 func (g *Guard) newAttempt(op *Operation, start time.Time) *Attempt {
-	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: start}
+	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: start, slot: g.recall.slot(op.Key)}
 	a.id, a.fingerprint = g.identity.of(op)
 	return a
 }

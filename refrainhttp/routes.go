@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,27 @@ type routes struct {
 	mux *http.ServeMux
 	// without routes:
 	post, patch *plan
+
+	keyNames []string // of the header fields that hold keys, on any route
+}
+
+// namesKey reports whether a header field of that name may hold a key.
+func (rs *routes) namesKey(name []byte) bool {
+	for _, k := range rs.keyNames {
+		if len(k) == len(name) && strings.EqualFold(k, string(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// noteKeys notes the names of a plan's key fields.
+func (rs *routes) noteKeys(p *plan) {
+	for _, name := range p.key.headers {
+		if !slices.Contains(rs.keyNames, name) {
+			rs.keyNames = append(rs.keyNames, name)
+		}
+	}
 }
 
 // A matched is a plan in disguise: the mux is used for its matching, never to serve.
@@ -30,7 +52,9 @@ func newRoutes(cfg *Config) (*routes, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	patch, err := compile("PATCH /", cfg.Policy)
-	return &routes{post: post, patch: patch}, err
+	rs := &routes{post: post, patch: patch}
+	rs.noteKeys(post)
+	return rs, err
 }
 
 func newMux(all []Route) (*routes, error) {
@@ -64,6 +88,7 @@ func (rs *routes) add(pattern string, p *plan) (err error) {
 		return fmt.Errorf("match: %s is a safe method; its keys are ignored", method)
 	}
 	rs.mux.Handle(pattern, matched{p})
+	rs.noteKeys(p)
 	return nil
 }
 

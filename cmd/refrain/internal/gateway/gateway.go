@@ -16,7 +16,6 @@ import (
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/admin"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/storage"
-	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // Options are what a Gateway needs besides its configuration.
@@ -89,7 +88,7 @@ func (g *Gateway) open() (err error) {
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
 	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, Ready: g.ready, Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
-	go func() { g.served <- g.server.Serve(clients(clientsAt, maxConnections, g.recall)) }()
+	go func() { g.served <- g.server.Serve(clients(clientsAt, maxConnections, current{g})) }()
 	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),
 		"upstream", g.cfg.Upstream.String(), "store", g.cfg.Store.String(), "tier", string(g.storage.Tier()),
 		"routes", len(g.cfg.Patterns()), "version", g.opts.Version)
@@ -100,10 +99,15 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request) {
 	g.site.Load().handler.ServeHTTP(w, r)
 }
 
-// recall answers a request from memory with the configuration in force, if it can.
-func (g *Gateway) recall(w http.ResponseWriter, r *http.Request, body []byte) bool {
-	handler, ok := g.site.Load().handler.(refrainhttp.Recaller)
-	return ok && handler.ServeRecalled(w, r, body)
+// A current is what answers from memory under the configuration in force.
+type current struct{ *Gateway }
+
+// MayRecall implements refrainhttp.Recaller.
+func (c current) MayRecall(head []byte) bool { return c.site.Load().recaller.MayRecall(head) }
+
+// ServeRecalled implements refrainhttp.Recaller.
+func (c current) ServeRecalled(w http.ResponseWriter, r *http.Request, body []byte) bool {
+	return c.site.Load().recaller.ServeRecalled(w, r, body)
 }
 
 var errDraining = errors.New("draining")

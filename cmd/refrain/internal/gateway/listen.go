@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 const (
@@ -45,7 +46,7 @@ func connState(c net.Conn, state http.ConnState) {
 
 // clients returns the listener for clients: bounded in number, paced, refusing ambiguous framing, and answering from memory
 // what recall can.
-func clients(l net.Listener, limit int, recall proxy.Recall) net.Listener {
+func clients(l net.Listener, limit int, recall refrainhttp.Recaller) net.Listener {
 	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, limit)}, recall, idleTimeout)
 }
 

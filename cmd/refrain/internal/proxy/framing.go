@@ -7,20 +7,23 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // StrictListener returns a listener whose connections refuse requests that have both a Content-Length and a
 // Transfer-Encoding, the stuff that request smuggling is made of. RFC 9112, section 6.3, lets a server choose the
 // Transfer-Encoding, which net/http does without a trace.
 //
-// Its connections answer themselves what recall has in memory, and may then be idle for as long as the server's.
-func StrictListener(l net.Listener, recall Recall, idle time.Duration) net.Listener {
+// Its connections answer themselves what recall, if not nil, has in memory, and may then be idle for as long as the
+// server's.
+func StrictListener(l net.Listener, recall refrainhttp.Recaller, idle time.Duration) net.Listener {
 	return strictListener{l, recall, idle}
 }
 
 type strictListener struct {
 	net.Listener
-	recall Recall
+	recall refrainhttp.Recaller
 	idle   time.Duration
 }
 
@@ -67,7 +70,7 @@ func (c *StrictConn) Read(p []byte) (int, error) {
 
 // answer answers what the server was about to read, if it is a whole request between two others and can be recalled.
 func (c *StrictConn) answer(b []byte) bool {
-	if c.recalling.recall == nil || !c.framing.between() || c.hijacked.Load() {
+	if c.recalling.from == nil || !c.framing.between() || c.hijacked.Load() {
 		return false
 	}
 	wire, ok := c.recalling.answer(b)

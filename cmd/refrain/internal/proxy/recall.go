@@ -7,15 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// A Recall answers a request, whose body was read, from memory. It reports false, having done nothing, when it cannot.
-type Recall func(w http.ResponseWriter, r *http.Request, body []byte) bool
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
 
 // recalling answers duplicates on a connection before the HTTP server sees them: a retry storm of one operation then costs
 // a read, a look into memory and a write each. Anything out of the ordinary is left to the server.
 type recalling struct {
-	recall Recall
+	from   refrainhttp.Recaller
 	idle   time.Duration // how long the connection may be idle after an answer
 	remote string
 	source bytes.Reader
@@ -23,14 +22,14 @@ type recalling struct {
 	writer memoryWriter
 }
 
-func newRecalling(recall Recall, idle time.Duration, remote string) *recalling {
-	return &recalling{recall: recall, idle: idle, remote: remote, reader: bufio.NewReaderSize(nil, 16)}
+func newRecalling(from refrainhttp.Recaller, idle time.Duration, remote string) *recalling {
+	return &recalling{from: from, idle: idle, remote: remote, reader: bufio.NewReaderSize(nil, 16)}
 }
 
 // answer returns the whole answer to what b holds, if that is just one request and it is answered from memory.
 func (c *recalling) answer(b []byte) ([]byte, bool) {
 	end := bytes.Index(b, []byte("\r\n\r\n"))
-	if end < 0 || b[0] != 'P' || hasControl(b[:end]) { // POST, PUT or PATCH
+	if end < 0 || !c.from.MayRecall(b[:end]) || hasControl(b[:end]) {
 		return nil, false
 	}
 	body := b[end+4:]
@@ -42,7 +41,7 @@ func (c *recalling) answer(b []byte) ([]byte, bool) {
 	}
 	r.RemoteAddr = c.remote
 	c.writer.reset()
-	if !c.recall(&c.writer, r, body) {
+	if !c.from.ServeRecalled(&c.writer, r, body) {
 		return nil, false
 	}
 	return c.writer.wire(), true

@@ -50,24 +50,31 @@ func newTwin(t *testing.T) *twin {
 		}
 	}))
 	tw := &twin{}
-	recall := func(w http.ResponseWriter, r *http.Request, body []byte) bool {
-		ok := handler.(refrainhttp.Recaller).ServeRecalled(w, r, body)
-		if ok {
-			tw.recalled.Add(1)
-		}
-		return ok
-	}
 	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tw.served.Add(1)
 		handler.ServeHTTP(w, r)
 	})
-	tw.fast = dialServer(t, counted, recall)
+	tw.fast = dialServer(t, counted, &counting{handler.(refrainhttp.Recaller), &tw.recalled})
 	tw.plain = dialServer(t, counted, nil)
 	t.Cleanup(func() { _ = guard.Close(context.Background()) })
 	return tw
 }
 
-func dialServer(t *testing.T, h http.Handler, recall Recall) net.Conn {
+// A counting counts what is recalled.
+type counting struct {
+	refrainhttp.Recaller
+	n *atomic.Int64
+}
+
+func (c *counting) ServeRecalled(w http.ResponseWriter, r *http.Request, body []byte) bool {
+	ok := c.Recaller.ServeRecalled(w, r, body)
+	if ok {
+		c.n.Add(1)
+	}
+	return ok
+}
+
+func dialServer(t *testing.T, h http.Handler, recall refrainhttp.Recaller) net.Conn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
