@@ -55,7 +55,9 @@ func TestLoadReportsAnswers(t *testing.T) {
 		name, sign, want string
 		handler          http.HandlerFunc
 	}{
-		{"an error", "", "503", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "store unavailable", http.StatusServiceUnavailable) }},
+		{"an error", "", "503", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "store unavailable", http.StatusServiceUnavailable)
+		}},
 		{
 			"not a replay", "Idempotent-Replayed: true", "without \"Idempotent-Replayed: true\"",
 			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) },

@@ -95,6 +95,9 @@ func (t *tree) try(ctx context.Context, m mutant) finding {
 	case !failure.MatchString(out):
 		return finding{broken, "go test did not get to a verdict:\n" + tail(out)}
 	}
+	if strings.Contains(out, "panic: test timed out") {
+		return finding{caught, "by its time limit: the test does not end"}
+	}
 	return finding{verdict: caught}
 }
 

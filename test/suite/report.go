@@ -29,7 +29,7 @@ func (e *event) name() string {
 
 // short drops the part of the path that all packages share.
 func short(pkg string) string {
-	if s := strings.TrimPrefix(pkg, "github.com/refrain-dev/refrain"); s != pkg {
+	if s, ok := strings.CutPrefix(pkg, "github.com/refrain-dev/refrain"); ok {
 		return "." + s
 	}
 	return pkg
@@ -157,14 +157,14 @@ func (r *report) busy(now time.Time) {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b string) int { return r.running[a].Compare(r.running[b]) })
-	line := fmt.Sprintf("  ... %s, %d packages done", now.Sub(r.started).Round(time.Second), r.packages)
+	fmt.Fprintf(r.out, "  ... %s, %d packages done", now.Sub(r.started).Round(time.Second), r.packages)
 	for _, name := range names[:min(3, len(names))] {
-		line += fmt.Sprintf(", %s (%s)", name, now.Sub(r.running[name]).Round(time.Second))
+		fmt.Fprintf(r.out, ", %s (%s)", name, now.Sub(r.running[name]).Round(time.Second))
 	}
 	if len(names) == 0 {
-		line += ", building"
+		fmt.Fprint(r.out, ", building")
 	}
-	fmt.Fprintln(r.out, line)
+	fmt.Fprintln(r.out)
 }
 
 func (r *report) summary() {
