@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,9 +56,7 @@ func (r *recorder) abandon() {
 	}
 	h := r.client.Header()
 	clear(h)
-	for name, lines := range r.inherited {
-		h[name] = lines
-	}
+	maps.Copy(h, r.inherited)
 }
 
 // IsStream reports whether the header is that of an answer without an end, or one whose reader wants it as it comes, by

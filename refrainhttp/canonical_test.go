@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"math/rand/v2"
 	"net/http"
@@ -213,9 +214,15 @@ func agree(t *testing.T, a, b []byte) {
 func FuzzCanonicalJSON(f *testing.F) {
 	for _, p := range [][2]string{
 		{`{"a":1,"b":[true,null,"x"]}`, `{"b":[true,null,"\u0078"],"a":1.0}`},
-		{`9007199254740993`, `9007199254740992`}, {`-0`, `0.0e5`}, {`1e400`, `10e399`}, {`"\ud83d\ude00"`, `"😀"`},
-		{`{"a":1,"a":2}`, `{"a":2}`}, {`[1,[2,[3]]]`, `[1,[2,[3.0]]]`}, {`{"a\"":1,"a!":2}`, `{"a!":2,"a\u0022":1}`},
-		{`"\u001f"`, `"\u001F"`}, {`1e999999999999999999`, `1e1000000000000000000`},
+		{`9007199254740993`, `9007199254740992`},
+		{`-0`, `0.0e5`},
+		{`1e400`, `10e399`},
+		{`"\ud83d\ude00"`, `"😀"`},
+		{`{"a":1,"a":2}`, `{"a":2}`},
+		{`[1,[2,[3]]]`, `[1,[2,[3.0]]]`},
+		{`{"a\"":1,"a!":2}`, `{"a!":2,"a\u0022":1}`},
+		{`"\u001f"`, `"\u001F"`},
+		{`1e999999999999999999`, `1e1000000000000000000`},
 	} {
 		f.Add([]byte(p[0]), []byte(p[1]))
 	}
@@ -356,14 +363,18 @@ func write(rng *rand.Rand, v any) []byte {
 
 func TestIncludeAndExclude(t *testing.T) {
 	t.Parallel()
-	const doc = `{"amount":1,"meta":{"trace":"x","tags":["a","b"]},"items":[{"id":1,"at":5},{"id":2,"at":6}],"a/b":1,"m~n":2,"q\"":3}`
+	const doc = `{"amount":1,"meta":{"trace":"x","tags":["a","b"]},` +
+		`"items":[{"id":1,"at":5},{"id":2,"at":6}],"a/b":1,"m~n":2,"q\"":3}`
 	for _, tt := range []struct {
 		include, exclude []string
 		want             string
 	}{
 		{nil, []string{"/meta"}, `{"amount":1,"items":[{"id":1,"at":5},{"id":2,"at":6}],"a/b":1,"m~n":2,"q\"":3}`},
-		{nil, []string{"/meta/trace", "/items/0/at", "/items/1"},
-			`{"amount":1,"meta":{"tags":["a","b"]},"items":[{"id":1}],"a/b":1,"m~n":2,"q\"":3}`},
+		{
+			nil,
+			[]string{"/meta/trace", "/items/0/at", "/items/1"},
+			`{"amount":1,"meta":{"tags":["a","b"]},"items":[{"id":1}],"a/b":1,"m~n":2,"q\"":3}`,
+		},
 		{[]string{"/amount"}, nil, `{"amount":1}`},
 		{[]string{"/amount", "/meta/tags"}, nil, `{"amount":1,"meta":{"tags":["a","b"]}}`},
 		{[]string{"/items/1/id"}, nil, `{"items":[{"id":2}]}`},
@@ -401,15 +412,13 @@ func TestIncludeAndExclude(t *testing.T) {
 
 func TestFingerprints(t *testing.T) {
 	t.Parallel()
-	print := func(f Fingerprint, contentType, body string, h http.Header) [32]byte {
+	digest := func(f Fingerprint, contentType, body string, h http.Header) [32]byte {
 		p, err := newFingerprinter(Policy{Fingerprint: f}.withDefaults().Fingerprint)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := &http.Request{Method: "POST", URL: &url.URL{Path: "/"}, Header: http.Header{"Content-Type": {contentType}}}
-		for k, v := range h {
-			r.Header[k] = v
-		}
+		maps.Copy(r.Header, h)
 		return p.of(r, []byte(body), &workspace{})
 	}
 	const js, form, text = "application/json", "application/x-www-form-urlencoded", "text/plain"
@@ -438,12 +447,16 @@ func TestFingerprints(t *testing.T) {
 		{name: "form no value", ct: form, a: "a", b: "a="},
 		{name: "form malformed", ct: form, a: "a=%zz", b: "a=%ZZ"},
 		{name: "form empty", ct: form, a: "", b: "&"},
-		{name: "header counts", f: Fingerprint{Headers: []string{"x-foo"}}, ct: js, a: "1", b: "1",
-			ha: http.Header{"X-Foo": {"1"}}, hb: http.Header{"X-Foo": {"2"}}},
-		{name: "header split", f: Fingerprint{Headers: []string{"x-foo", "x-bar"}}, ct: js, a: "1", b: "1",
-			ha: http.Header{"X-Foo": {"1", "2"}}, hb: http.Header{"X-Foo": {"1"}, "X-Bar": {"2"}}},
+		{
+			name: "header counts", f: Fingerprint{Headers: []string{"x-foo"}}, ct: js, a: "1", b: "1",
+			ha: http.Header{"X-Foo": {"1"}}, hb: http.Header{"X-Foo": {"2"}},
+		},
+		{
+			name: "header split", f: Fingerprint{Headers: []string{"x-foo", "x-bar"}}, ct: js, a: "1", b: "1",
+			ha: http.Header{"X-Foo": {"1", "2"}}, hb: http.Header{"X-Foo": {"1"}, "X-Bar": {"2"}},
+		},
 	} {
-		a, b := print(tt.f, tt.ct, tt.a, tt.ha), print(tt.f, tt.ct, tt.b, tt.hb)
+		a, b := digest(tt.f, tt.ct, tt.a, tt.ha), digest(tt.f, tt.ct, tt.b, tt.hb)
 		if (a == b) != tt.isEqual {
 			t.Errorf("%s: %q and %q: equal %t, want %t", tt.name, tt.a, tt.b, a == b, tt.isEqual)
 		}
@@ -451,7 +464,7 @@ func TestFingerprints(t *testing.T) {
 	// A canonical form never equals a raw one: the second is sent as what the first becomes.
 	form1, _ := canonical(`{"b":1.0,"a":2}`)
 	for _, raw := range []string{form1, "j" + form1, string(bodyJSON) + form1} {
-		if print(Fingerprint{}, js, `{"b":1.0,"a":2}`, nil) == print(Fingerprint{Body: BodyRaw}, js, raw, nil) {
+		if digest(Fingerprint{}, js, `{"b":1.0,"a":2}`, nil) == digest(Fingerprint{Body: BodyRaw}, js, raw, nil) {
 			t.Errorf("the raw body %q has the fingerprint of a canonical form", raw)
 		}
 	}
@@ -507,7 +520,8 @@ func TestStoredHeaders(t *testing.T) {
 func BenchmarkCanonicalJSON(b *testing.B) {
 	var items []string
 	for i := range 16 {
-		items = append(items, fmt.Sprintf(`{"sku":"SKU-%05d","quantity":%d,"price":%d.%02d,"name":"A thing with a name","tags":["a","b"]}`,
+		items = append(items, fmt.Sprintf(
+			`{"sku":"SKU-%05d","quantity":%d,"price":%d.%02d,"name":"A thing with a name","tags":["a","b"]}`,
 			i, i+1, i*100+99, i))
 	}
 	sorted := `{"amount":123456,"currency":"eur","items":[` + strings.Join(items, ",") + `],"zip":"10115"}`

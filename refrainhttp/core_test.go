@@ -3,6 +3,7 @@ package refrainhttp_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -59,28 +60,46 @@ func TestWhatRunsAndWhatDoesNot(t *testing.T) {
 		code  string // of the problem in the last answer
 	}{
 		{name: "no key, optional", asks: pair(post("", "1"), post("", "1")), runs: 2, codes: [2]int{201, 201}},
-		{name: "no key, required", cfg: required, asks: pair(post("", "1"), post("", "1")), codes: [2]int{400, 400},
-			code: "key-missing"},
+		{
+			name: "no key, required", cfg: required, asks: pair(post("", "1"), post("", "1")), codes: [2]int{400, 400},
+			code: "key-missing",
+		},
 		{name: "different keys", asks: pair(post("a", "1"), post("b", "1")), runs: 2, codes: [2]int{201, 201}},
 		{name: "get ignored", asks: pair(ask{method: "GET", key: "k"}, ask{method: "GET", key: "k"}), runs: 2, codes: [2]int{201, 201}},
-		{name: "options ignored", asks: pair(ask{method: "OPTIONS", key: "k"}, ask{method: "OPTIONS", key: "k"}), runs: 2,
-			codes: [2]int{201, 201}},
-		{name: "delete passes", asks: pair(ask{method: "DELETE", key: "k"}, ask{method: "DELETE", key: "k"}), runs: 2,
-			codes: [2]int{201, 201}},
-		{name: "patch protected", asks: pair(ask{method: "PATCH", key: "k"}, ask{method: "PATCH", key: "k"}), runs: 1,
-			codes: [2]int{201, 201}},
-		{name: "mode off", cfg: oneRoute(refrainhttp.Policy{Mode: refrainhttp.Off}),
-			asks: pair(post("k", "1"), post("k", "1")), runs: 2, codes: [2]int{201, 201}},
+		{
+			name: "options ignored", asks: pair(ask{method: "OPTIONS", key: "k"}, ask{method: "OPTIONS", key: "k"}), runs: 2,
+			codes: [2]int{201, 201},
+		},
+		{
+			name: "delete passes", asks: pair(ask{method: "DELETE", key: "k"}, ask{method: "DELETE", key: "k"}), runs: 2,
+			codes: [2]int{201, 201},
+		},
+		{
+			name: "patch protected", asks: pair(ask{method: "PATCH", key: "k"}, ask{method: "PATCH", key: "k"}), runs: 1,
+			codes: [2]int{201, 201},
+		},
+		{
+			name: "mode off", cfg: oneRoute(refrainhttp.Policy{Mode: refrainhttp.Off}),
+			asks: pair(post("k", "1"), post("k", "1")), runs: 2, codes: [2]int{201, 201},
+		},
 		{name: "empty body", asks: pair(post("k", ""), post("k", "")), runs: 1, codes: [2]int{201, 201}},
-		{name: "other principal", asks: pair(post("k", "1").with("Authorization", "a"), post("k", "1").with("Authorization", "b")),
-			runs: 2, codes: [2]int{201, 201}},
-		{name: "other path", asks: pair(post("k", "1"), ask{path: "/other", key: "k", body: "1"}), runs: 1,
-			codes: [2]int{201, 422}, code: "key-mismatch"},
-		{name: "other path, route by path", cfg: oneRoute(refrainhttp.Policy{RouteScope: refrainhttp.RoutePath}),
-			asks: pair(post("k", "1"), ask{path: "/other", key: "k", body: "1"}), runs: 2, codes: [2]int{201, 201}},
-		{name: "other method, no route", cfg: oneRoute(refrainhttp.Policy{RouteScope: refrainhttp.RouteNone}),
+		{
+			name: "other principal", asks: pair(post("k", "1").with("Authorization", "a"), post("k", "1").with("Authorization", "b")),
+			runs: 2, codes: [2]int{201, 201},
+		},
+		{
+			name: "other path", asks: pair(post("k", "1"), ask{path: "/other", key: "k", body: "1"}), runs: 1,
+			codes: [2]int{201, 422}, code: "key-mismatch",
+		},
+		{
+			name: "other path, route by path", cfg: oneRoute(refrainhttp.Policy{RouteScope: refrainhttp.RoutePath}),
+			asks: pair(post("k", "1"), ask{path: "/other", key: "k", body: "1"}), runs: 2, codes: [2]int{201, 201},
+		},
+		{
+			name: "other method, no route", cfg: oneRoute(refrainhttp.Policy{RouteScope: refrainhttp.RouteNone}),
 			asks: pair(post("k", "1"), ask{method: "PATCH", key: "k", body: "1"}), runs: 1,
-			codes: [2]int{201, 422}, code: "key-mismatch"},
+			codes: [2]int{201, 422}, code: "key-mismatch",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -609,7 +628,7 @@ func TestBodyEndsWithItsHandler(t *testing.T) {
 	body := make(chan io.Reader, 1)
 	s := newSite(t, refrainhttp.Config{}, func(_ http.ResponseWriter, r *http.Request) { body <- r.Body })
 	s.do(post("k", "secret"))
-	if n, err := (<-body).Read(make([]byte, 10)); n != 0 || err != http.ErrBodyReadAfterClose {
+	if n, err := (<-body).Read(make([]byte, 10)); n != 0 || !errors.Is(err, http.ErrBodyReadAfterClose) {
 		t.Errorf("got %d, %v, want ErrBodyReadAfterClose", n, err)
 	}
 }

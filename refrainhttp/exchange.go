@@ -83,7 +83,7 @@ func (x *exchange) operation() refrain.Operation {
 	return refrain.Operation{
 		Scope:       x.scope,
 		Key:         x.key.value,
-		Fingerprint: x.plan.print.of(x.request, x.body.b, x.work),
+		Fingerprint: x.plan.fingerprint.of(x.request, x.body.b, x.work),
 		Policy:      &x.plan.operation,
 	}
 }

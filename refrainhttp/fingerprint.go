@@ -44,7 +44,8 @@ const fingerprintVersion = 1
 
 // of returns the digest of a request and its body. It uses the workspace.
 func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrain.Fingerprint {
-	b := append(work.b[:0], fingerprintVersion)
+	b := work.b[:0]
+	b = append(b, fingerprintVersion)
 	b = appendString(b, r.Method)
 	b = appendString(b, r.URL.EscapedPath())
 	b = appendString(b, r.URL.RawQuery)

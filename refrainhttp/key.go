@@ -69,7 +69,8 @@ func (k *keyReader) parse(line string) (string, error) {
 	if line == "" {
 		return "", errors.New("the key is empty")
 	}
-	value, err := line, error(nil)
+	value := line
+	var err error
 	switch {
 	case line[0] == '"':
 		value, err = parseStringItem(line)

@@ -10,14 +10,14 @@ import (
 
 // A plan is a policy compiled for one pattern: nothing is parsed or validated while a request waits.
 type plan struct {
-	pattern   string
-	policy    Policy // with defaults, for those who ask
-	operation refrain.Policy
-	key       keyReader
-	scope     scoper
-	print     fingerprinter
-	classes   *classes
-	replay    map[string]bool // names of header fields, or nil
+	pattern     string
+	policy      Policy // with defaults, for those who ask
+	operation   refrain.Policy
+	key         keyReader
+	scope       scoper
+	fingerprint fingerprinter
+	classes     *classes
+	replay      map[string]bool // names of header fields, or nil
 }
 
 // Validate reports what is wrong with the policy.
@@ -50,7 +50,7 @@ func compile(pattern string, policy Policy) (*plan, error) {
 	if p.scope, err = newScoper(policy, pattern); err != nil {
 		return nil, fmt.Errorf("scope: %w", err)
 	}
-	if p.print, err = newFingerprinter(policy.Fingerprint); err != nil {
+	if p.fingerprint, err = newFingerprinter(policy.Fingerprint); err != nil {
 		return nil, fmt.Errorf("fingerprint: %w", err)
 	}
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {

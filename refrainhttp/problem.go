@@ -40,26 +40,38 @@ type problemType struct {
 func (k problemKind) describe() problemType {
 	switch k {
 	case problemKeyMissing:
-		return problemType{"key-missing", "Idempotency-Key is missing", http.StatusBadRequest, false,
-			"This operation needs an idempotency key. Send one, new for each operation and the same for each retry of it."}
+		return problemType{
+			"key-missing", "Idempotency-Key is missing", http.StatusBadRequest, false,
+			"This operation needs an idempotency key. Send one, new for each operation and the same for each retry of it.",
+		}
 	case problemKeyInvalid:
 		return problemType{"key-invalid", "Idempotency-Key is not valid", http.StatusBadRequest, false, ""}
 	case problemMismatch:
-		return problemType{"key-mismatch", "Idempotency-Key is already used", http.StatusUnprocessableEntity, false,
-			"This key was used with another request. Nothing was run. Send a new operation with a new key."}
+		return problemType{
+			"key-mismatch", "Idempotency-Key is already used", http.StatusUnprocessableEntity, false,
+			"This key was used with another request. Nothing was run. Send a new operation with a new key.",
+		}
 	case problemInProgress:
-		return problemType{"in-progress", "A request is outstanding for this Idempotency-Key", http.StatusConflict, true,
-			"The operation is still running. Send the same request again later to get its answer."}
+		return problemType{
+			"in-progress", "A request is outstanding for this Idempotency-Key", http.StatusConflict, true,
+			"The operation is still running. Send the same request again later to get its answer.",
+		}
 	case problemUnknown:
-		return problemType{"outcome-unknown", "Whether the operation happened is not known", http.StatusConflict, true,
+		return problemType{
+			"outcome-unknown", "Whether the operation happened is not known", http.StatusConflict, true,
 			"An earlier attempt ended without a clear outcome. It is not run again with this key; find out whether it " +
-				"happened before you use another one."}
+				"happened before you use another one.",
+		}
 	case problemExpired:
-		return problemType{"expired", "The operation was processed, its answer is no longer kept", http.StatusGone, false,
-			"This key was used for an operation that was processed. It is not run again."}
+		return problemType{
+			"expired", "The operation was processed, its answer is no longer kept", http.StatusGone, false,
+			"This key was used for an operation that was processed. It is not run again.",
+		}
 	case problemNotReplayable:
-		return problemType{"not-replayable", "The operation is done, its answer was not kept", http.StatusConflict, false,
-			"The operation was processed, but its answer could not be kept. It is not run again."}
+		return problemType{
+			"not-replayable", "The operation is done, its answer was not kept", http.StatusConflict, false,
+			"The operation was processed, but its answer could not be kept. It is not run again.",
+		}
 	}
 	return k.describeRequest()
 }
@@ -68,20 +80,30 @@ func (k problemKind) describe() problemType {
 func (k problemKind) describeRequest() problemType {
 	switch k {
 	case problemUnavailable:
-		return problemType{"unavailable", "Idempotency is not available", http.StatusServiceUnavailable, true,
-			"The request was not run. Send it again later with the same key."}
+		return problemType{
+			"unavailable", "Idempotency is not available", http.StatusServiceUnavailable, true,
+			"The request was not run. Send it again later with the same key.",
+		}
 	case problemTooLarge:
-		return problemType{"body-too-large", "The request body is too large", http.StatusRequestEntityTooLarge, false,
-			"The request was not run: its body is longer than what is allowed with an idempotency key."}
+		return problemType{
+			"body-too-large", "The request body is too large", http.StatusRequestEntityTooLarge, false,
+			"The request was not run: its body is longer than what is allowed with an idempotency key.",
+		}
 	case problemBodyTimeout:
-		return problemType{"body-timeout", "The request body did not arrive in time", http.StatusRequestTimeout, true,
-			"The request was not run. Send it again with the same key."}
+		return problemType{
+			"body-timeout", "The request body did not arrive in time", http.StatusRequestTimeout, true,
+			"The request was not run. Send it again with the same key.",
+		}
 	case problemBodyBroken:
-		return problemType{"body-broken", "The request body could not be read", http.StatusBadRequest, true,
-			"The request was not run. Send it again with the same key."}
+		return problemType{
+			"body-broken", "The request body could not be read", http.StatusBadRequest, true,
+			"The request was not run. Send it again with the same key.",
+		}
 	}
-	return problemType{"upgrade-refused", "A keyed request cannot change the protocol", http.StatusBadRequest, false,
-		"An upgraded connection cannot be replayed. Send the request without the key or without the upgrade."}
+	return problemType{
+		"upgrade-refused", "A keyed request cannot change the protocol", http.StatusBadRequest, false,
+		"An upgraded connection cannot be replayed. Send the request without the key or without the upgrade.",
+	}
 }
 
 // A refusal is one problem: its kind, and what is particular about it.

@@ -100,15 +100,17 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		return refrainhttp.Config{Routes: []refrainhttp.Route{{Match: patterns}}}
 	}
 	for want, cfg := range map[string]refrainhttp.Config{
-		`mode: "on"`:                         policy(func(p *refrainhttp.Policy) { p.Mode = "on" }),
-		`format: "guid"`:                     policy(func(p *refrainhttp.Policy) { p.Key.Format = "guid" }),
-		`max length is 2000`:                 policy(func(p *refrainhttp.Policy) { p.Key.MaxLength = 2000 }),
-		`max length is -1`:                   policy(func(p *refrainhttp.Policy) { p.Key.MaxLength = -1 }),
-		`headers: the list is empty`:         policy(func(p *refrainhttp.Policy) { p.Key.Headers = []string{} }),
-		`"a b" is not a header name`:         policy(func(p *refrainhttp.Policy) { p.Key.Headers = []string{"a b"} }),
-		`principal: the list is empty`:       policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{} }),
-		`principal: "cookie:x"`:              policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"cookie:x"} }),
-		`none stands alone`:                  policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"header:a", "none"} }),
+		`mode: "on"`:                   policy(func(p *refrainhttp.Policy) { p.Mode = "on" }),
+		`format: "guid"`:               policy(func(p *refrainhttp.Policy) { p.Key.Format = "guid" }),
+		`max length is 2000`:           policy(func(p *refrainhttp.Policy) { p.Key.MaxLength = 2000 }),
+		`max length is -1`:             policy(func(p *refrainhttp.Policy) { p.Key.MaxLength = -1 }),
+		`headers: the list is empty`:   policy(func(p *refrainhttp.Policy) { p.Key.Headers = []string{} }),
+		`"a b" is not a header name`:   policy(func(p *refrainhttp.Policy) { p.Key.Headers = []string{"a b"} }),
+		`principal: the list is empty`: policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{} }),
+		`principal: "cookie:x"`:        policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"cookie:x"} }),
+		`none stands alone`: policy(func(p *refrainhttp.Policy) {
+			p.Principal = []refrainhttp.Source{"header:a", "none"}
+		}),
 		`route: "host"`:                      policy(func(p *refrainhttp.Policy) { p.RouteScope = "host" }),
 		`body: "xml"`:                        policy(func(p *refrainhttp.Policy) { p.Fingerprint.Body = "xml" }),
 		`include: "a" is not a JSON pointer`: policy(func(p *refrainhttp.Policy) { p.Fingerprint.Include = []string{"a"} }),

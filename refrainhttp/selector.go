@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ func newSelector(include, exclude []string) (*selector, error) {
 			return nil, fmt.Errorf("exclude: %w", err)
 		}
 		if s == root {
-			return nil, fmt.Errorf(`exclude: "" is the whole body; use body: none`)
+			return nil, errors.New(`exclude: "" is the whole body; use body: none`)
 		}
 		s.excluded = true
 	}
@@ -48,7 +49,7 @@ func (s *selector) grow(pointer string) (*selector, error) {
 	if pointer[0] != '/' {
 		return nil, fmt.Errorf("%q is not a JSON pointer: it must start with a slash (RFC 6901)", pointer)
 	}
-	for _, token := range strings.Split(pointer[1:], "/") {
+	for token := range strings.SplitSeq(pointer[1:], "/") {
 		if strings.Contains(strings.NewReplacer("~0", "", "~1", "").Replace(token), "~") {
 			return nil, fmt.Errorf("%q is not a JSON pointer: a ~ must be written ~0 (RFC 6901)", pointer)
 		}

@@ -31,8 +31,9 @@ func main() {
 	flag.Parse()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := serve(ctx, *listen, log); err != nil {
+	err := serve(ctx, *listen, log)
+	stop()
+	if err != nil {
 		log.Error("server ended", "err", err)
 		os.Exit(1)
 	}
