@@ -38,7 +38,7 @@ func main() {
 		w.WriteHeader(http.StatusCreated)
 		_ = json.NewEncoder(w).Encode(c)
 	})
-	http.HandleFunc("GET /charges", func(w http.ResponseWriter, r *http.Request) {
+	http.HandleFunc("GET /charges", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "%d charges\n", charges.Load())
 	})
 	l, err := net.Listen("tcp", *listen)
@@ -46,5 +46,6 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Printf("payments API on http://%s", l.Addr())
-	log.Fatal(http.Serve(l, nil))
+	server := http.Server{ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.Serve(l))
 }
