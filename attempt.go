@@ -40,9 +40,8 @@ type Attempt struct {
 // remotePoll is how often an attempt that waits for another process asks the store.
 const remotePoll = 500 * time.Millisecond
 
-// lead asks the store on behalf of every duplicate in the process. If before tells of another process's attempt, that is
-// the first answer, so that the store is not asked more often than its pause.
-func (a *Attempt) lead(f *flight, w *wait, before *watched) (err error) {
+// lead asks the store on behalf of every duplicate in the process.
+func (a *Attempt) lead(f *flight, w *wait) error {
 	g := a.guard
 	if !g.enter() {
 		f.publish(Decision{}, ErrClosed)
@@ -54,25 +53,16 @@ func (a *Attempt) lead(f *flight, w *wait, before *watched) (err error) {
 		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
 	}
-	pause := before.pause()
-	if pause <= 0 {
+	err := a.ask(w.ctx, f, claim)
+	for err == nil && a.Verdict == InFlight && w.pause(remotePoll) {
 		err = a.ask(w.ctx, f, claim)
-		pause = remotePoll
-	} else {
-		f.watched = before
-		a.answer(before.record, before.now)
-		f.publish(Decision{Verdict: InFlight, Record: before.record, Now: before.now}, nil)
-	}
-	for err == nil && a.Verdict == InFlight && w.pause(pause) {
-		err = a.ask(w.ctx, f, claim)
-		pause = remotePoll
 	}
 	return err
 }
 
 // ask makes the claim, and the attempt its owner if it is won.
 func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
-	f.watched, f.record = nil, Record{}
+	f.record = Record{} // nobody watches it when the leader leaves: followers with patience ask the store
 	d, err := a.guard.claim(ctx, c)
 	if err != nil {
 		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
@@ -85,7 +75,6 @@ func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
 	case Run:
 		a.own(f, c.Token) // before the followers know, so that it is a claim before anyone waits for it
 	case InFlight:
-		f.watched = &watched{record: d.Record, now: d.Now, next: time.Now().Add(remotePoll)}
 	default:
 		f.record = d.Record
 		a.guard.recall.keep(a.id, a.slot, d.Record, d.Now)
@@ -94,7 +83,7 @@ func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
 	return nil
 }
 
-// land ends the flight of a leader that owns no claim. Followers with patience go on if nothing is settled.
+// land ends the flight of a leader that owns no claim.
 func (a *Attempt) land(f *flight) {
 	if a.flight != nil {
 		return

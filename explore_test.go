@@ -207,7 +207,7 @@ func (x *explorer) start(w world, i int) {
 	}
 }
 
-// repeat sends the request once more, for no answer came.
+// repeat sends the request once more, for no answer came, or another ending instead.
 func (x *explorer) repeat(w world, i int) {
 	n := w
 	n.repeats++
@@ -215,6 +215,13 @@ func (x *explorer) repeat(w world, i int) {
 		n.actors[i].claims++
 	} else {
 		n.actors[i].settles++
+		for _, e := range []Ending{Finished, Released, Undecided} {
+			if e != w.actors[i].ending {
+				other := n
+				other.actors[i].ending, other.actors[i].settles = e, 1
+				x.add(other, i, "changes its mind: "+e.String())
+			}
+		}
 	}
 	x.add(n, i, "sends its request again")
 }

@@ -15,22 +15,6 @@ type flight struct {
 
 	settled chan struct{} // closed when the operation has ended, or the leader no longer watches it
 	record  Record        // after settled: what is durable now; absent means to ask again
-	watched *watched      // after settled: what the leader last heard of another process's attempt, if that is all it knows
-}
-
-// A watched attempt is one of another process, which can only be asked for.
-type watched struct {
-	record Record
-	now    time.Time // the store's time of record
-	next   time.Time // when the store may be asked again
-}
-
-// pause returns how long to leave the store alone.
-func (w *watched) pause() time.Duration {
-	if w == nil {
-		return 0
-	}
-	return time.Until(w.next)
 }
 
 // flights are the operations that this process is busy with.

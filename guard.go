@@ -146,7 +146,6 @@ func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Atte
 	}
 	wait := &wait{ctx: ctx, quit: g.closing, left: a.policy.Wait}
 	defer wait.stop()
-	var before *watched
 	for {
 		if r, ok := g.backlog.lookup(a.id); ok {
 			a.Unrecorded = true
@@ -154,13 +153,12 @@ func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Atte
 		}
 		f, leads := g.flights.join(a.id)
 		if leads {
-			return a, a.lead(f, wait, before)
+			return a, a.lead(f, wait)
 		}
 		again, err := a.follow(f, wait)
 		if err != nil || !again {
 			return a, err
 		}
-		before = f.watched
 	}
 }
 
