@@ -14,11 +14,12 @@ import (
 //
 // Two states that differ in names only, of attempts, operations or fingerprints, are one.
 
-// The bounds of the exploration. A third is worldRepeats: of requests whose answer did not come.
+// The bounds of the exploration. With two repeats it has millions of states and finds nothing more.
 const (
 	worldKeys     = 2
 	worldAttempts = 3
 	worldCrashes  = 2
+	worldRepeats  = 1 // of requests whose answer did not come
 )
 
 // A phase is where an attempt stands, as far as it knows itself.
@@ -164,8 +165,11 @@ func (x *explorer) explore(w world) {
 		if a.settles > 0 {
 			x.deliverSettlement(w, i)
 		}
+		if a.phase == working || a.phase == settling { // a renewal may be on its way while the claim ends
+			x.renew(w, i)
+		}
 		if a.phase == working {
-			x.work(w, i)
+			x.end(w, i)
 		}
 		if (a.phase == asking || a.phase == settling) && w.repeats < worldRepeats {
 			x.repeat(w, i)
@@ -256,19 +260,22 @@ func (x *explorer) deliverClaim(w world, i int) {
 	x.add(n, i, "claimed, and hears the verdict")
 }
 
-// work lets an owner renew, or end its claim in one of three ways. An attempt finishes with an outcome of its own.
-func (x *explorer) work(w world, i int) {
-	a := w.actors[i]
-	cur := w.records[a.key]
+// renew lets an owner's renewal arrive.
+func (x *explorer) renew(w world, i int) {
+	cur := w.records[w.actors[i].key]
 	next, err := Renewal{Token: actorToken(i), Lease: time.Hour}.Apply(cur.record(), exploreEpoch)
 	n := w
 	if err == nil {
-		n.records[a.key] = shadowOf(next)
+		n.records[w.actors[i].key] = shadowOf(next)
 	}
 	x.checkOwner(w, n, i, "renewal", err)
 	if err == nil && n != w {
 		x.add(n, i, "renews")
 	}
+}
+
+// end lets an owner end its claim in one of three ways. An attempt finishes with an outcome of its own.
+func (x *explorer) end(w world, i int) {
 	for _, e := range []Ending{Finished, Released, Undecided} {
 		n := w
 		n.actors[i].phase, n.actors[i].ending, n.actors[i].settles = settling, e, 1

@@ -1,6 +1,0 @@
-//go:build !race
-
-package refrain
-
-// worldRepeats is how many requests are sent again.
-const worldRepeats = 2
