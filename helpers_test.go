@@ -38,6 +38,9 @@ func guard(t *testing.T, s refrain.Store, cfg refrain.Config) *refrain.Guard {
 		if err := g.Close(ctx); err != nil && !errors.Is(err, refrain.ErrUnrecorded) {
 			t.Errorf("Close: %v", err)
 		}
+		if flights, draining := g.Busy(); flights != 0 || draining {
+			t.Errorf("a closed guard: got %d flights, draining %v, want nothing left", flights, draining)
+		}
 	})
 	return g
 }

@@ -26,7 +26,7 @@ func (v Verdict) String() string {
 // A Claim asks for the exclusive right to execute an operation.
 type Claim struct {
 	ID          ID
-	Token       Token // of this attempt; a repeated claim recognises itself by it
+	Token       Token // of this attempt, never zero; a repeated claim recognises itself by it
 	Fingerprint Fingerprint
 	Lease       time.Duration
 	// Rerun lets the claim take over an operation whose outcome is unknown.

@@ -10,7 +10,8 @@ import "context"
 // that it is absent, and a record that it cannot read is [Unreadable].
 //
 // Methods return by the time ctx ends at the latest. An error other than ErrStale means that the transition may or may not
-// have happened; the caller may repeat the call, and the token makes the repetition recognise itself.
+// have happened, or still will; the caller may repeat the call, and the token makes the repetition recognise itself. Only a
+// repeated release finds nothing to release, and is ErrStale.
 type Store interface {
 	// Claim asks for an operation. The fences that a store hands out for one operation only grow, also across releases,
 	// restarts and expiry.
