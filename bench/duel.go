@@ -64,6 +64,8 @@ func median(v []float64) float64 {
 // amount prints a number with about three digits.
 func amount(v float64) string {
 	switch {
+	case v >= 1_000_000:
+		return fmt.Sprintf("%.3g M", v/1_000_000)
 	case v >= 100_000:
 		return fmt.Sprintf("%.0f k", v/1000)
 	case v >= 10_000:
