@@ -28,7 +28,8 @@ func TestCloseDrains(t *testing.T) {
 			closed.Store(true)
 		})
 		synctest.Wait()
-		if _, err := g.Begin(t.Context(), operation("new")); !errors.Is(err, refrain.ErrClosed) || !errors.Is(err, refrain.ErrUnavailable) {
+		_, err := g.Begin(t.Context(), operation("new"))
+		if !errors.Is(err, refrain.ErrClosed) || !errors.Is(err, refrain.ErrUnavailable) {
 			t.Errorf("a new operation: got error %v, want %v", err, refrain.ErrClosed)
 		}
 		all.Go(func() { replayed(t, g, operation("k"), "paid") }) // a duplicate of what runs may wait

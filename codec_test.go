@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,12 +27,12 @@ func codecRecords() map[string]refrain.Record {
 		Fingerprint: refrain.Fingerprint{9, 31: 10},
 		Created:     at(0),
 	}
-	running, unknown, answered, done, omitted, empty, expired := base, base, base, base, base, base, base
+	running, unknown, answered, done := base, base, base, base
 	running.State, running.Lease = refrain.StateRunning, at(30)
 	unknown.State = refrain.StateUnknown
 	answered.State, answered.Outcome = refrain.StateUnknown, &refrain.Outcome{Status: 503, Meta: []byte{}, Body: []byte("later")}
 	done.State, done.Retain, done.Forget = refrain.StateDone, at(60), at(120)
-	omitted, empty, expired = done, done, done
+	omitted, empty, expired := done, done, done
 	done.Outcome = &refrain.Outcome{Status: 201, Meta: []byte("meta\x00"), Body: []byte("{\"id\":1}\xff")}
 	omitted.Outcome = &refrain.Outcome{Status: -1, Meta: []byte("m"), Body: []byte{}, Omitted: true}
 	empty.Outcome = &refrain.Outcome{Meta: []byte{}, Body: []byte{}}
@@ -141,7 +142,7 @@ func TestCodecRefusesNonsense(t *testing.T) {
 func sealed(b []byte) []byte {
 	castagnoli := crc32.MakeTable(crc32.Castagnoli)
 	sum := crc32.Update(crc32.Checksum(codecID[:], castagnoli), castagnoli, b)
-	return binary.LittleEndian.AppendUint32(b[:len(b):len(b)], sum)
+	return binary.LittleEndian.AppendUint32(slices.Clip(b), sum)
 }
 
 // FuzzDecodeRecord decodes anything: with the checksum as it comes, and with the right one, for damage that a checksum does

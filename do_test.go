@@ -31,7 +31,9 @@ func TestDo(t *testing.T) {
 	}{
 		{"a result", func(context.Context) (charge, error) { return charge{"ch_1", 1 << 60}, nil }, nil, nil, 1},
 		{"an error", func(context.Context) (charge, error) { return charge{}, errDeclined }, errDeclined, refrain.ErrUnknown, 1},
-		{"not done", func(context.Context) (charge, error) { return charge{}, refrain.NotDone(errDeclined) }, errDeclined, errDeclined, 2},
+		{"not done", func(context.Context) (charge, error) {
+			return charge{}, refrain.NotDone(errDeclined)
+		}, errDeclined, errDeclined, 2},
 		{"not done, wrapped", func(context.Context) (charge, error) {
 			return charge{}, fmt.Errorf("charging: %w", refrain.NotDone(errDeclined))
 		}, errDeclined, errDeclined, 2},
@@ -42,7 +44,10 @@ func TestDo(t *testing.T) {
 			<-ctx.Done()
 			return charge{}, ctx.Err()
 		}, context.DeadlineExceeded, refrain.ErrUnknown, 1},
-		{"goexit", func(context.Context) (charge, error) { runtime.Goexit(); return charge{}, nil }, refrain.ErrUnknown, refrain.ErrUnknown, 1},
+		{"goexit", func(context.Context) (charge, error) {
+			runtime.Goexit()
+			return charge{}, nil
+		}, refrain.ErrUnknown, refrain.ErrUnknown, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			virtual(t, func(t *testing.T) {
@@ -148,7 +153,8 @@ func TestDoWithAnUnencodableResult(t *testing.T) {
 		g := guard(t, memstore.New(memstore.Config{}), refrain.Config{})
 		runs := 0
 		fn := func(context.Context) (any, error) { runs++; return func() {}, nil }
-		if _, err := refrain.Do(t.Context(), g, operation("k"), fn); err == nil || !strings.Contains(err.Error(), "encoding the result") {
+		_, err := refrain.Do(t.Context(), g, operation("k"), fn)
+		if err == nil || !strings.Contains(err.Error(), "encoding the result") {
 			t.Errorf("got error %v, want one about the encoding", err)
 		}
 		if _, err := refrain.Do(t.Context(), g, operation("k"), fn); !errors.Is(err, refrain.ErrExpired) || runs != 1 {

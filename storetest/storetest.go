@@ -224,17 +224,15 @@ func (x *subject) get(want refrain.State) refrain.Record {
 }
 
 // await waits until the record is in the state.
-func (x *subject) await(want refrain.State) refrain.Record {
+func (x *subject) await(want refrain.State) {
 	x.t.Helper()
-	var r refrain.Record
 	eventually(x.t, "the operation to become "+want.String(), func() bool {
-		var err error
-		if r, err = x.s.Get(x.ctx(), x.id); err != nil {
+		r, err := x.s.Get(x.ctx(), x.id)
+		if err != nil {
 			x.t.Fatalf("Get: %v", err)
 		}
 		return r.State == want
 	})
-	return r
 }
 
 // unchanged runs f and checks that the record is the same after it.

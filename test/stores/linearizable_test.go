@@ -23,7 +23,7 @@ import (
 func check(t *testing.T, ops []storetest.Op) {
 	t.Helper()
 	if bad := illegal(t, ops); bad != nil {
-		file, err := os.CreateTemp("", "history-*.html")
+		file, err := os.CreateTemp("", "history-*.html") //nolint:usetesting // to be looked at after the test
 		if err == nil {
 			_, info := porcupine.CheckOperationsVerbose(model(), bad, time.Minute)
 			_ = porcupine.Visualize(model(), info, file)
@@ -104,11 +104,13 @@ func TestLinearizable(t *testing.T) {
 func TestCheckerRejects(t *testing.T) {
 	t.Parallel()
 	broken := map[string]func(s refrain.Store) refrain.Store{
-		"a stale finish is accepted":      func(s refrain.Store) refrain.Store { return &forgiving{Store: s} },
-		"two claims run":                  func(s refrain.Store) refrain.Store { return &generous{Store: s} },
-		"fences go back":                  func(s refrain.Store) refrain.Store { return &backwards{Store: s} },
-		"an answer comes before its time": func(s refrain.Store) refrain.Store { return &stale{Store: s, old: map[refrain.ID]refrain.Record{}} },
-		"a write is lost":                 func(s refrain.Store) refrain.Store { return &forgetful{Store: s} },
+		"a stale finish is accepted": func(s refrain.Store) refrain.Store { return &forgiving{Store: s} },
+		"two claims run":             func(s refrain.Store) refrain.Store { return &generous{Store: s} },
+		"fences go back":             func(s refrain.Store) refrain.Store { return &backwards{Store: s} },
+		"an answer comes before its time": func(s refrain.Store) refrain.Store {
+			return &stale{Store: s, old: make(map[refrain.ID]refrain.Record)}
+		},
+		"a write is lost": func(s refrain.Store) refrain.Store { return &forgetful{Store: s} },
 	}
 	for name, breaks := range broken {
 		t.Run(name, func(t *testing.T) {
