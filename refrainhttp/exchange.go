@@ -65,8 +65,8 @@ func (x *exchange) decide() {
 		x.answer(a)
 	case !errors.Is(err, refrain.ErrUnavailable):
 		x.refuse(StatusRefused, refusal{kind: problemKeyInvalid, detail: sentence(err)})
-	case x.plan.operation.StoreDown == refrain.FailOpen:
-		x.bypass()
+	case x.plan.operation.StoreDown == refrain.FailOpen && !errors.Is(err, refrain.ErrClosed):
+		x.bypass() // but a guard that is closing is no store that is down
 	default:
 		x.m.log.Error("request refused: the store is away", "route", x.plan.pattern, "err", err)
 		x.refuse(StatusRefused, refusal{kind: problemUnavailable, retryAfter: unavailableRetry})

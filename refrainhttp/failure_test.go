@@ -268,6 +268,17 @@ func TestPromise12StoreDown(t *testing.T) {
 		}
 		s.ran(1)
 	})
+	t.Run("open, while the guard closes", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t, oneRoute(refrainhttp.Policy{Operation: refrain.Policy{StoreDown: refrain.FailOpen}}), charge())
+		if err := s.guard.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.do(post("k", "hello")); got.code != 503 {
+			t.Errorf("got %v, want 503", got)
+		}
+		s.ran(0)
+	})
 }
 
 // A write that fails after a success is told, and never releases the key.
