@@ -30,9 +30,8 @@ var errTorn = errors.New("cut short")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func appendFrame(b []byte, f frame) []byte {
-	start := len(b)
-	b = append(b, make([]byte, prefixSize)...)
+func encodeFrame(f frame) []byte {
+	b := make([]byte, prefixSize)
 	b = append(b, f.kind)
 	b = append(b, f.entry.ID[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.entry.Retention))
@@ -41,10 +40,10 @@ func appendFrame(b []byte, f frame) []byte {
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(route)))
 	b = append(b, route...)
 	b = refrain.AppendRecord(b, f.entry.ID, f.entry.Record)
-	payload := b[start+prefixSize:]
-	binary.LittleEndian.PutUint32(b[start:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(b[start+4:], crc32.Checksum(b[start:start+4], castagnoli))
-	binary.LittleEndian.PutUint32(b[start+8:], crc32.Checksum(payload, castagnoli))
+	payload := b[prefixSize:]
+	binary.LittleEndian.PutUint32(b, uint32(len(payload)))
+	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[:4], castagnoli))
+	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(payload, castagnoli))
 	return b
 }
 

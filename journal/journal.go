@@ -25,9 +25,18 @@ var ErrDamaged = errors.New("journal is damaged")
 type Journal struct {
 	file    *os.File
 	size    int64
-	entries []refrain.JournalEntry
-	broken  error // after a failed sync nobody knows what the disk holds
+	entries []refrain.JournalEntry // in order; those that were removed are zero
+	place   map[name]int           // of each entry that is kept
+	broken  error                  // after a failed sync nobody knows what the disk holds
 }
+
+// A name tells entries apart.
+type name struct {
+	id    refrain.ID
+	token refrain.Token
+}
+
+func nameOf(e *refrain.JournalEntry) name { return name{e.ID, e.Record.Token} }
 
 var _ refrain.Journal = (*Journal)(nil)
 
@@ -37,15 +46,15 @@ func Open(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the journal's folder: %w", err)
 	}
-	name := filepath.Join(dir, "outcomes.journal")
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	path := filepath.Join(dir, "outcomes.journal")
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	j := &Journal{file: file}
+	j := &Journal{file: file, place: make(map[name]int)}
 	if err := j.load(); err != nil {
 		_ = file.Close()
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return j, syncDir(dir)
 }
@@ -72,39 +81,51 @@ func (j *Journal) load() error {
 
 func (j *Journal) apply(f frame) {
 	if f.kind == kindAppend {
-		j.entries = append(j.entries, f.entry)
-		return
+		j.keep(f.entry)
+	} else {
+		j.forget(nameOf(&f.entry))
 	}
-	j.forget(f.entry.ID, f.entry.Record.Token)
 }
 
-func (j *Journal) forget(id refrain.ID, token refrain.Token) {
-	for i, e := range j.entries {
-		if e.ID == id && e.Record.Token == token {
-			j.entries = append(j.entries[:i:i], j.entries[i+1:]...)
-			return
-		}
+func (j *Journal) keep(e refrain.JournalEntry) {
+	j.place[nameOf(&e)] = len(j.entries)
+	j.entries = append(j.entries, e)
+}
+
+func (j *Journal) forget(n name) {
+	if i, kept := j.place[n]; kept {
+		j.entries[i] = refrain.JournalEntry{}
+		delete(j.place, n)
 	}
 }
 
 // Append implements refrain.Journal.
 func (j *Journal) Append(e refrain.JournalEntry) error {
-	if err := j.write(appendFrame(nil, frame{kind: kindAppend, entry: e})); err != nil {
+	err := j.write(encodeFrame(frame{kind: kindAppend, entry: e}))
+	if err == nil {
+		err = j.sync()
+	}
+	if err != nil {
 		return fmt.Errorf("appending to the journal: %w", err)
 	}
-	j.entries = append(j.entries, e)
+	j.keep(e)
 	return nil
 }
 
-// Remove implements refrain.Journal. Removing what is not there does nothing.
+// Remove implements refrain.Journal. Removing what is not there does nothing. It is not synced: an entry that a crash brings
+// back is settled once more, which changes nothing.
 func (j *Journal) Remove(id refrain.ID, token refrain.Token) error {
-	j.forget(id, token)
-	if len(j.entries) == 0 && j.broken == nil {
-		j.size = 0
+	n := name{id, token}
+	if _, kept := j.place[n]; !kept {
+		return nil
+	}
+	j.forget(n)
+	if len(j.place) == 0 && j.broken == nil {
+		j.size, j.entries = 0, nil
 		return j.file.Truncate(0)
 	}
 	gone := refrain.JournalEntry{ID: id, Record: refrain.Record{State: refrain.StateUnknown, Token: token}}
-	if err := j.write(appendFrame(nil, frame{kind: kindRemove, entry: gone})); err != nil {
+	if err := j.write(encodeFrame(frame{kind: kindRemove, entry: gone})); err != nil {
 		return fmt.Errorf("removing from the journal: %w", err)
 	}
 	return nil
@@ -112,7 +133,13 @@ func (j *Journal) Remove(id refrain.ID, token refrain.Token) error {
 
 // Entries implements refrain.Journal.
 func (j *Journal) Entries() ([]refrain.JournalEntry, error) {
-	return append([]refrain.JournalEntry(nil), j.entries...), nil
+	var kept []refrain.JournalEntry
+	for _, e := range j.entries {
+		if _, ok := j.place[nameOf(&e)]; ok {
+			kept = append(kept, e)
+		}
+	}
+	return kept, nil
 }
 
 // Close closes the file.
@@ -123,8 +150,7 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// write appends and syncs. What a failed write left behind is cut off again; after a failed sync nothing is written any
-// more, for a later sync could succeed without the lost pages.
+// write appends. What a failed write left behind is cut off again.
 func (j *Journal) write(b []byte) error {
 	if j.broken != nil {
 		return j.broken
@@ -133,17 +159,21 @@ func (j *Journal) write(b []byte) error {
 		return fmt.Errorf("it has grown to %d bytes", j.size)
 	}
 	if _, err := j.file.WriteAt(b, j.size); err != nil {
-		if cut := j.file.Truncate(j.size); cut != nil {
-			j.broken = cut
-		}
-		return err
-	}
-	if err := j.file.Sync(); err != nil {
-		j.broken = fmt.Errorf("a sync went wrong earlier: %w", err)
+		j.broken = j.file.Truncate(j.size)
 		return err
 	}
 	j.size += int64(len(b))
 	return nil
+}
+
+// sync makes what was appended durable. After a failure nothing is written any more, for a later sync could succeed without
+// the lost pages.
+func (j *Journal) sync() error {
+	err := j.file.Sync()
+	if err != nil {
+		j.broken = fmt.Errorf("a sync went wrong earlier: %w", err)
+	}
+	return err
 }
 
 func syncDir(dir string) error {

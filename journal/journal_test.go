@@ -79,8 +79,8 @@ func TestRemovingTheLastEmptiesTheFile(t *testing.T) {
 // A crash may cut the file anywhere in the entry that was being written; all before it is there.
 func TestTornTailIsDropped(t *testing.T) {
 	t.Parallel()
-	one := appendFrame(nil, frame{kind: kindAppend, entry: entry(1, "one")})
-	two := appendFrame(nil, frame{kind: kindAppend, entry: entry(2, "two")})
+	one := encodeFrame(frame{kind: kindAppend, entry: entry(1, "one")})
+	two := encodeFrame(frame{kind: kindAppend, entry: entry(2, "two")})
 	for cut := range two {
 		for name, tail := range map[string][]byte{
 			"cut":   two[:cut],
@@ -106,8 +106,8 @@ func TestTornTailIsDropped(t *testing.T) {
 // Damage in the middle is never passed over in silence: what follows would be lost.
 func TestDamageBeforeTheEndIsRefused(t *testing.T) {
 	t.Parallel()
-	one := appendFrame(nil, frame{kind: kindAppend, entry: entry(1, "one")})
-	two := appendFrame(nil, frame{kind: kindAppend, entry: entry(2, "two")})
+	one := encodeFrame(frame{kind: kindAppend, entry: entry(1, "one")})
+	two := encodeFrame(frame{kind: kindAppend, entry: entry(2, "two")})
 	for i := range one {
 		data := append(bytes.Clone(one), two...)
 		data[i] ^= 0x40
@@ -153,14 +153,14 @@ func write(t *testing.T, dir string, data []byte) {
 }
 
 func FuzzDecodeFrame(f *testing.F) {
-	f.Add(appendFrame(nil, frame{kind: kindAppend, entry: entry(1, "one")}))
+	f.Add(encodeFrame(frame{kind: kindAppend, entry: entry(1, "one")}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fr, n, err := decodeFrame(b)
 		if err != nil {
 			return
 		}
-		if again := appendFrame(nil, fr); !bytes.Equal(again, b[:n]) {
+		if again := encodeFrame(fr); !bytes.Equal(again, b[:n]) {
 			t.Errorf("decoded and encoded again:\n%x\nwas\n%x", again, b[:n])
 		}
 	})

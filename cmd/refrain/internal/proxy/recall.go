@@ -28,11 +28,10 @@ func newRecalling(from refrainhttp.Recaller, idle time.Duration, remote string) 
 
 // answer returns the whole answer to what b holds, if that is just one request and it is answered from memory.
 func (c *recalling) answer(b []byte) ([]byte, bool) {
-	end := bytes.Index(b, []byte("\r\n\r\n"))
-	if end < 0 || !c.from.MayRecall(b[:end]) || hasControl(b[:end]) {
+	head, body, whole := bytes.Cut(b, []byte("\r\n\r\n"))
+	if !whole || !c.from.MayRecall(head) || hasControl(head) {
 		return nil, false
 	}
-	body := b[end+4:]
 	c.source.Reset(b)
 	c.reader.Reset(&c.source)
 	r, err := http.ReadRequest(c.reader)
