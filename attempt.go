@@ -27,42 +27,49 @@ type Attempt struct {
 	policy      Policy
 	start       time.Time
 
-	// Of an attempt that owns its claim:
-	token    Token
-	flight   *flight
-	deadline time.Time // when renewing stops
+	tenure *tenure // of one that asks the store
+}
+
+// A tenure is what an attempt needs from asking the store until its claim, if it gets one, ends.
+type tenure struct {
+	attempt *Attempt
+	flight  flight
+	link    renewalLink
+
 	mu       sync.Mutex
+	owned    bool // the claim is the attempt's
 	ended    bool
 	adrift   bool // its followers wait for it no more
-	renewal  *time.Timer
+	token    Token
+	deadline time.Time // when renewing stops
 }
 
 // remotePoll is how often an attempt that waits for another process asks the store.
 const remotePoll = 500 * time.Millisecond
 
 // lead asks the store on behalf of every duplicate in the process.
-func (a *Attempt) lead(f *flight, w *wait) error {
-	g := a.guard
-	if !g.enter() {
+func (a *Attempt) lead(w *wait) error {
+	f := &a.tenure.flight
+	if !a.guard.enter() {
 		f.publish(Decision{}, ErrClosed)
-		g.flights.land(a.id, f, Record{})
+		f.land(a.id, Record{})
 		return ErrClosed
 	}
-	defer a.land(f)
+	defer a.land()
 	claim := Claim{
 		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
 	}
-	err := a.ask(w.ctx, f, claim)
+	err := a.ask(w.ctx, claim)
 	for err == nil && a.Verdict == InFlight && w.pause(remotePoll) {
-		err = a.ask(w.ctx, f, claim)
+		err = a.ask(w.ctx, claim)
 	}
 	return err
 }
 
 // ask makes the claim, and the attempt its owner if it is won.
-func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
-	f.record = Record{} // nobody watches it when the leader leaves: followers with patience ask the store
+func (a *Attempt) ask(ctx context.Context, c Claim) error {
+	f := &a.tenure.flight
 	d, err := a.guard.claim(ctx, c)
 	if err != nil {
 		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
@@ -73,10 +80,9 @@ func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
 	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
 	switch d.Verdict {
 	case Run:
-		a.own(f, c.Token) // before the followers know, so that it is a claim before anyone waits for it
+		a.own(c.Token) // before the followers know, so that it is a claim before anyone waits for it
 	case InFlight:
 	default:
-		f.record = d.Record
 		a.guard.recall.keep(a.id, a.slot, d.Record, d.Now)
 	}
 	f.publish(d, nil)
@@ -84,33 +90,45 @@ func (a *Attempt) ask(ctx context.Context, f *flight, c Claim) error {
 }
 
 // land ends the flight of a leader that owns no claim.
-func (a *Attempt) land(f *flight) {
-	if a.flight != nil {
+func (a *Attempt) land() {
+	if a.tenure.owned {
 		return
 	}
+	f := &a.tenure.flight
 	f.publish(Decision{}, ErrUnavailable) // changes nothing, unless the store panicked
-	a.guard.flights.land(a.id, f, f.record)
+	var settled Record
+	if a.Verdict != InFlight { // else nobody watches it from now on: followers with patience ask the store
+		settled = a.Record
+	}
+	f.land(a.id, settled)
 	a.guard.leave()
 }
 
 // follow waits for the leader of the operation's flight. It reports whether to start over.
 func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
-	<-f.claimed // bounded by the store's timeout
-	if f.err != nil {
-		return false, f.err
+	n, more := f.hear()
+	if n.stage == stageAsking {
+		<-more // bounded by the store's timeout
+		n, more = f.hear()
 	}
-	a.answer(f.decision.Record, f.decision.Now)
-	if a.Verdict == Unknown && a.policy.Unknown == Rerun { // the leader's policy was another
-		<-f.settled // at once: it got no claim
+	if n.err != nil {
+		return false, n.err
+	}
+	if n.stage == stageDecided {
+		a.answer(n.record, n.now)
+		if a.Verdict == Unknown && a.policy.Unknown == Rerun { // the leader's policy was another
+			<-more // at once: it got no claim
+			return true, nil
+		}
+		if a.Verdict != InFlight || !w.until(more) {
+			return false, nil
+		}
+		n, _ = f.hear()
+	}
+	if n.record.State == StateAbsent || n.record.State == StateUnknown && a.policy.Unknown == Rerun {
 		return true, nil
 	}
-	if a.Verdict != InFlight || !w.until(f.settled) {
-		return false, nil
-	}
-	if f.record.State == StateAbsent || f.record.State == StateUnknown && a.policy.Unknown == Rerun {
-		return true, nil
-	}
-	a.answer(f.record, f.decision.Now)
+	a.answer(n.record, n.now)
 	_, a.Unrecorded = a.guard.backlog.lookup(a.id)
 	return false, nil
 }
@@ -123,39 +141,39 @@ func (a *Attempt) answer(r Record, now time.Time) *Attempt {
 }
 
 // own makes the attempt the owner of a claim.
-func (a *Attempt) own(f *flight, t Token) {
-	a.mu.Lock() // the first renewal must see all of it
-	defer a.mu.Unlock()
-	a.token, a.flight = t, f
-	a.deadline = time.Now().Add(a.policy.Timeout)
+func (a *Attempt) own(token Token) {
+	now := time.Now()
+	t := a.tenure
+	t.owned, t.token, t.deadline = true, token, now.Add(a.policy.Timeout)
 	a.guard.owned.Add(1)
-	a.renewal = time.AfterFunc(a.policy.Lease/3, a.keepAlive)
+	a.guard.renewer.add(t, a.policy.Lease, now)
 }
 
 // keepAlive renews the lease, again and again while the execution may last.
 func (a *Attempt) keepAlive() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.ended || a.adrift {
+	t := a.tenure
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended || t.adrift {
 		return
 	}
-	if time.Now().After(a.deadline) {
+	if time.Now().After(t.deadline) {
 		r := a.Record
 		r.State = StateUnknown
 		a.drift(r)
 		return
 	}
-	a.mu.Unlock()
-	err := a.guard.renew(Renewal{ID: a.id, Token: a.token, Lease: a.policy.Lease})
-	a.mu.Lock()
+	t.mu.Unlock()
+	err := a.guard.renew(Renewal{ID: a.id, Token: t.token, Lease: a.policy.Lease})
+	t.mu.Lock()
 	switch {
-	case a.ended:
+	case t.ended:
 	case errors.Is(err, ErrStale):
-		a.guard.observer.Observe(Event{Kind: EventStale, Route: a.Route})
+		a.guard.observe(Event{Kind: EventStale, Route: a.Route})
 		a.guard.log.Warn("claim was taken over while its owner worked", "op", a.id, "route", a.Route)
 		a.drift(Record{})
 	default: // renewed; or the store is away, and trying again is all there is to do
-		a.renewal.Reset(a.policy.Lease / 3)
+		a.guard.renewer.add(t, a.policy.Lease, time.Now())
 	}
 }
 
@@ -163,8 +181,8 @@ func (a *Attempt) keepAlive() {
 // that nobody knows, as the store says too once the lease has lapsed, or to ask the store, where a newer claim may be. A late
 // Finish is still welcome there.
 func (a *Attempt) drift(r Record) {
-	a.adrift = true
-	a.guard.flights.land(a.id, a.flight, r)
+	a.tenure.adrift = true
+	a.tenure.flight.land(a.id, r)
 }
 
 // ID names the operation in the store.
@@ -179,11 +197,25 @@ func (a *Attempt) Policy() Policy { return a.policy }
 // Context returns a context for the execution: it carries the attempt and the values of parent, does not end when parent
 // does, and ends at the policy's Timeout.
 func (a *Attempt) Context(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx := context.WithValue(context.WithoutCancel(parent), attemptKey{}, a)
-	return context.WithDeadline(ctx, a.deadline)
+	ctx := &attemptContext{limitedContext{parent: parent, deadline: a.tenure.deadline}, a}
+	return ctx, ctx.end
+}
+
+// An attemptContext is the context of an execution.
+type attemptContext struct {
+	limitedContext
+	attempt *Attempt
 }
 
 type attemptKey struct{}
+
+// Value implements context.Context.
+func (c *attemptContext) Value(key any) any {
+	if key == (attemptKey{}) {
+		return c.attempt
+	}
+	return c.limitedContext.Value(key)
+}
 
 // FromContext returns the attempt on whose behalf ctx runs, or nil.
 func FromContext(ctx context.Context) *Attempt {
@@ -212,35 +244,43 @@ func (a *Attempt) MarkUnknown(ctx context.Context, o *Outcome) error {
 }
 
 func (a *Attempt) end(ctx context.Context, s Settlement) error {
-	a.mu.Lock()
-	if a.flight == nil || a.ended {
-		a.mu.Unlock()
+	t := a.tenure
+	if t == nil || !t.end() {
 		return ErrStale
 	}
-	a.ended = true
-	a.renewal.Stop()
-	a.mu.Unlock()
 	defer a.guard.leave()
 	defer a.guard.owned.Add(-1)
 
-	s.ID, s.Token = a.id, a.token
+	s.ID, s.Token = a.id, t.token
 	next, err := a.guard.settle(ctx, s)
 	switch {
 	case err == nil:
 		a.Record = next
-		a.guard.observer.Observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: time.Since(a.start)})
+		a.guard.observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: a.guard.since(a.start)})
 	case errors.Is(err, ErrStale):
 		next = Record{} // the store knows more
-		a.guard.observer.Observe(Event{Kind: EventStale, Route: a.Route, Ending: s.Ending})
+		a.guard.observe(Event{Kind: EventStale, Route: a.Route, Ending: s.Ending})
 		a.guard.log.Warn("late ending refused: a newer claim exists", "op", a.id, "route", a.Route, "ending", s.Ending)
 	default:
-		a.guard.observer.Observe(Event{Kind: EventUnrecorded, Route: a.Route, Ending: s.Ending, Err: err})
+		a.guard.observe(Event{Kind: EventUnrecorded, Route: a.Route, Ending: s.Ending, Err: err})
 		a.guard.log.Error("ending not recorded, will retry", "op", a.id, "route", a.Route, "ending", s.Ending, "err", err)
 		next = a.guard.backlog.add(s, a.Record, a.Route)
 		err = ErrUnrecorded
 	}
-	if !a.adrift {
-		a.guard.flights.land(a.id, a.flight, next)
+	if !t.adrift {
+		t.flight.land(a.id, next)
 	}
 	return err
+}
+
+// end ends the renewals of the claim, and reports whether it was the attempt's until now.
+func (t *tenure) end() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.owned || t.ended {
+		return false
+	}
+	t.ended = true
+	t.attempt.guard.renewer.remove(t)
+	return true
 }

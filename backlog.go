@@ -219,10 +219,10 @@ func (b *backlog) bring(e *ending) bool {
 		return false
 	case e.settlement.Ending == Released:
 	case err == nil:
-		g.observer.Observe(Event{Kind: EventRecovered, Route: e.route, Ending: e.settlement.Ending})
+		g.observe(Event{Kind: EventRecovered, Route: e.route, Ending: e.settlement.Ending})
 		g.log.Info("ending recorded at last", "op", e.settlement.ID, "route", e.route, "ending", e.settlement.Ending)
 	default:
-		g.observer.Observe(Event{Kind: EventStale, Route: e.route, Ending: e.settlement.Ending})
+		g.observe(Event{Kind: EventStale, Route: e.route, Ending: e.settlement.Ending})
 		g.log.Warn("late ending refused: a newer claim exists", "op", e.settlement.ID, "route", e.route)
 	}
 	if e.durable {
@@ -253,7 +253,7 @@ func (b *backlog) remove(el *list.Element) {
 
 // drop gives an ending up. The client of a claim given back was told that it did not run; that is nothing to log.
 func (b *backlog) drop(e *ending, why string) {
-	b.guard.observer.Observe(Event{Kind: EventDropped, Route: e.route, Ending: e.settlement.Ending})
+	b.guard.observe(Event{Kind: EventDropped, Route: e.route, Ending: e.settlement.Ending})
 	if e.settlement.Ending != Released {
 		b.guard.log.Error("ending dropped, its operation stays unknown", "op", e.settlement.ID, "route", e.route, "why", why)
 	}

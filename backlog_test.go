@@ -88,3 +88,7 @@ func randomID() (b ID) {
 	copy(b[16:], two[:])
 	return b
 }
+
+type observerFunc func(Event)
+
+func (f observerFunc) Observe(e Event) { f(e) }

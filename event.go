@@ -32,7 +32,3 @@ const (
 	EventDropped                         // an unrecorded ending was given up; the operation stays unknown
 	EventStoreCall                       // a call to the store returned
 )
-
-type observerFunc func(Event)
-
-func (f observerFunc) Observe(e Event) { f(e) }

@@ -6,60 +6,94 @@ import (
 	"time"
 )
 
-// A flight is an operation that this process is busy with. Duplicates in the process join it and wait on its channels
-// instead of asking the store.
+// A flight is an operation that this process is busy with. Duplicates in the process join it and wait for its news
+// instead of stageAsking the store.
 type flight struct {
-	claimed  chan struct{} // closed when the leader knows the store's first decision
-	decision Decision      // after claimed
-	err      error         // after claimed
-
-	settled chan struct{} // closed when the operation has ended, or the leader no longer watches it
-	record  Record        // after settled: what is durable now; absent means to ask again
+	shard   *flightShard // whose lock guards the rest
+	news    news
+	changed chan struct{} // closed when there is more news; nil while nobody waits for it
 }
+
+// news is what the leader of a flight has told its followers.
+type news struct {
+	stage  stage
+	err    error     // decided: nothing is claimed
+	record Record    // decided: what the store said; landed: what is durable now, absent means to ask again
+	now    time.Time // the store's time when it decided
+}
+
+// A stage is how far a flight has come.
+type stage uint8
+
+const (
+	stageAsking  stage = iota
+	stageDecided       // the leader knows the store's first decision
+	stageLanded        // the operation has ended, or the leader no longer watches it
+)
 
 // flights are the operations that this process is busy with.
 type flights struct {
-	shards [64]struct {
-		mu   sync.Mutex
-		byID map[ID]*flight
-	}
+	shards [64]flightShard
 }
 
-// join returns the operation's flight, and whether the caller leads it: then it must ask the store, publish the answer and
-// land the flight.
-func (fs *flights) join(id ID) (f *flight, leads bool) {
-	sh := &fs.shards[id[0]%uint8(len(fs.shards))]
+type flightShard struct {
+	mu   sync.Mutex
+	byID map[ID]*flight
+}
+
+// join returns the flight of the attempt's operation, and whether the attempt leads it: then it must ask the store, publish
+// the answer and land the flight.
+func (fs *flights) join(a *Attempt) (f *flight, leads bool) {
+	sh := &fs.shards[a.id[0]%uint8(len(fs.shards))]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if f, ok := sh.byID[id]; ok {
+	if f, ok := sh.byID[a.id]; ok {
 		return f, false
 	}
 	if sh.byID == nil {
 		sh.byID = make(map[ID]*flight)
 	}
-	f = &flight{claimed: make(chan struct{}), settled: make(chan struct{})}
-	sh.byID[id] = f
+	a.tenure = &tenure{attempt: a, flight: flight{shard: sh}}
+	f = &a.tenure.flight
+	sh.byID[a.id] = f
 	return f, true
+}
+
+// hear returns the latest news and, unless there will be no more, a channel that is closed with the next.
+func (f *flight) hear() (n news, more <-chan struct{}) {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	if f.changed == nil && f.news.stage != stageLanded {
+		f.changed = make(chan struct{})
+	}
+	return f.news, f.changed
 }
 
 // publish tells the followers the store's first decision; what comes after it they need not know. Only the leader calls it.
 func (f *flight) publish(d Decision, err error) {
-	select {
-	case <-f.claimed:
-	default:
-		f.decision, f.err = d, err
-		close(f.claimed)
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	if f.news.stage == stageAsking {
+		f.news = news{stage: stageDecided, err: err, record: d.Record, now: d.Now}
+		f.wake()
 	}
 }
 
 // land ends the flight and tells the followers what is durable now. Each flight lands once.
-func (fs *flights) land(id ID, f *flight, r Record) {
-	sh := &fs.shards[id[0]%uint8(len(fs.shards))]
-	sh.mu.Lock()
-	delete(sh.byID, id)
-	sh.mu.Unlock()
-	f.record = r
-	close(f.settled)
+func (f *flight) land(id ID, r Record) {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	delete(f.shard.byID, id)
+	f.news.stage, f.news.record = stageLanded, r
+	f.wake()
+}
+
+// wake is called with the lock held.
+func (f *flight) wake() {
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
 }
 
 // A wait is the patience of one attempt: its policy's Wait, from the first time it is needed, and its caller's presence.

@@ -38,11 +38,12 @@ type Guard struct {
 	policy       Policy
 	identity     *identity
 	storeTimeout time.Duration
-	observer     Observer
+	observer     Observer // or nil
 	log          *slog.Logger
 
 	recall  *recall
 	flights flights
+	renewer renewer
 	backlog *backlog
 	owned   atomic.Int64 // attempts that own a claim
 
@@ -71,9 +72,6 @@ func New(store Store, cfg Config) (*Guard, error) {
 		cfg.Recall = 16 << 20
 	}
 	g.recall = newRecall(cfg.Recall)
-	if g.observer == nil {
-		g.observer = observerFunc(func(Event) {})
-	}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
@@ -95,12 +93,11 @@ func New(store Store, cfg Config) (*Guard, error) {
 // The error is ErrInvalidKey, ErrUnavailable when the store did not answer or made no sense, or says what is wrong with the
 // operation's policy. Then nothing may be run, unless the store is unavailable and the policy's StoreDown says so.
 func (g *Guard) Begin(ctx context.Context, op Operation) (*Attempt, error) {
-	start := time.Now()
-	a, err := g.begin(ctx, op, start)
+	a, err := g.begin(ctx, &op)
 	if err != nil {
 		return nil, fmt.Errorf("claiming: %w", err)
 	}
-	g.observer.Observe(Event{Kind: EventVerdict, Route: op.Scope.Route, Verdict: a.Verdict, Took: time.Since(start)})
+	g.observe(Event{Kind: EventVerdict, Route: a.Route, Verdict: a.Verdict, Took: g.since(a.start)})
 	return a, nil
 }
 
@@ -110,19 +107,19 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 	if op.validate() != nil {
 		return nil, false
 	}
-	a := g.newAttempt(&op, time.Now())
+	a := g.newAttempt(&op)
 	if !a.recall() {
 		return nil, false
 	}
-	g.observer.Observe(Event{Kind: EventVerdict, Route: a.Route, Verdict: a.Verdict, Took: time.Since(a.start)})
+	g.observe(Event{Kind: EventVerdict, Route: a.Route, Verdict: a.Verdict, Took: g.since(a.start)})
 	return a, true
 }
 
 // MayRecall reports false if Recall has nothing of that key, in any scope, without looking closely.
 func (g *Guard) MayRecall(key string) bool { return g.recall.may(key) }
 
-func (g *Guard) newAttempt(op *Operation, start time.Time) *Attempt {
-	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: start, slot: g.recall.slot(op.Key)}
+func (g *Guard) newAttempt(op *Operation) *Attempt {
+	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: g.now(), slot: g.recall.slot(op.Key)}
 	a.id, a.fingerprint = g.identity.of(op)
 	return a
 }
@@ -136,11 +133,11 @@ func (a *Attempt) recall() bool {
 	return ok
 }
 
-func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Attempt, error) {
+func (g *Guard) begin(ctx context.Context, op *Operation) (*Attempt, error) {
 	if err := op.validate(); err != nil {
 		return nil, err
 	}
-	a := g.newAttempt(&op, start)
+	a := g.newAttempt(op)
 	if a.recall() {
 		return a, nil
 	}
@@ -151,9 +148,9 @@ func (g *Guard) begin(ctx context.Context, op Operation, start time.Time) (*Atte
 			a.Unrecorded = true
 			return a.answer(r, time.Now()), nil
 		}
-		f, leads := g.flights.join(a.id)
+		f, leads := g.flights.join(a)
 		if leads {
-			return a, a.lead(f, wait)
+			return a, a.lead(wait)
 		}
 		again, err := a.follow(f, wait)
 		if err != nil || !again {
@@ -207,6 +204,7 @@ func (g *Guard) Close(ctx context.Context) error {
 	var left error
 	select {
 	case <-done:
+		g.renewer.stop()
 	case <-ctx.Done():
 		left = fmt.Errorf("closing the guard: %d operations still run: %w", g.Running(), ctx.Err())
 	}
@@ -217,16 +215,16 @@ func (g *Guard) Close(ctx context.Context) error {
 }
 
 // bounded returns a context for one call to the store: it outlives the caller, but not the store's timeout.
-func (g *Guard) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), g.storeTimeout)
+func (g *Guard) bounded(ctx context.Context) *limitedContext {
+	return &limitedContext{parent: ctx, deadline: time.Now().Add(g.storeTimeout)}
 }
 
 func (g *Guard) claim(ctx context.Context, c Claim) (Decision, error) {
-	ctx, cancel := g.bounded(ctx)
-	defer cancel()
-	start := time.Now()
-	d, err := g.store.Claim(ctx, c)
-	g.observer.Observe(Event{Kind: EventStoreCall, Call: "claim", Took: time.Since(start), Err: err})
+	limited := g.bounded(ctx)
+	defer limited.end()
+	start := g.now()
+	d, err := g.store.Claim(limited, c)
+	g.observe(Event{Kind: EventStoreCall, Call: "claim", Took: g.since(start), Err: err})
 	if err == nil {
 		err = d.check(&c)
 	}
@@ -237,19 +235,41 @@ func (g *Guard) claim(ctx context.Context, c Claim) (Decision, error) {
 }
 
 func (g *Guard) settle(ctx context.Context, s Settlement) (Record, error) {
-	ctx, cancel := g.bounded(ctx)
-	defer cancel()
-	start := time.Now()
-	r, err := g.store.Settle(ctx, s)
-	g.observer.Observe(Event{Kind: EventStoreCall, Call: "settle", Took: time.Since(start), Err: err})
+	limited := g.bounded(ctx)
+	defer limited.end()
+	start := g.now()
+	r, err := g.store.Settle(limited, s)
+	g.observe(Event{Kind: EventStoreCall, Call: "settle", Took: g.since(start), Err: err})
 	return r, err
 }
 
 func (g *Guard) renew(r Renewal) error {
-	ctx, cancel := g.bounded(context.Background())
-	defer cancel()
-	start := time.Now()
-	err := g.store.Renew(ctx, r)
-	g.observer.Observe(Event{Kind: EventStoreCall, Call: "renew", Took: time.Since(start), Err: err})
+	limited := g.bounded(context.Background())
+	defer limited.end()
+	start := g.now()
+	err := g.store.Renew(limited, r)
+	g.observe(Event{Kind: EventStoreCall, Call: "renew", Took: g.since(start), Err: err})
 	return err
+}
+
+func (g *Guard) observe(e Event) {
+	if g.observer != nil {
+		g.observer.Observe(e)
+	}
+}
+
+// now is the time for an Event: without an observer nobody asks for it.
+func (g *Guard) now() time.Time {
+	if g.observer == nil {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+// since returns the time since a moment that now returned.
+func (g *Guard) since(start time.Time) time.Duration {
+	if g.observer == nil {
+		return 0
+	}
+	return time.Since(start)
 }
