@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 // It waits for room: an operation that finds the disk full is tried again until there is room. Pebble would give up the
 // write-ahead log at the first such error, and would try flushes and compactions again without a pause.
 //
-// It stops at a fault: a sync that fails is a fault of the whole store, and after a fault no operation changes anything,
-// whatever Pebble still tries. Such operations do not return, and with them the goroutines of Pebble come to rest.
+// It stops at a fault: any other failure to write is a fault of the whole store, and so is any failure to sync. Such an
+// operation does not return, nor does any later one that changes the disk, and with them the goroutines of Pebble come to
+// rest. Pebble would go on after some failures, acknowledge what is not there after others, and end the process after the
+// rest.
 type disk struct {
 	vfs.FS
 	fault   *fault
@@ -32,16 +35,48 @@ func newDisk(fs vfs.FS, f *fault) *disk {
 	return &disk{FS: fs, fault: f, full: make(chan struct{}, 1), hurried: make(chan struct{})}
 }
 
-// change does one operation that changes the disk.
-func (d *disk) change(op func() error) error {
+// write does one operation that writes the file or directory of that name.
+func (d *disk) write(what, name string, op func() error) error {
 	for {
-		if d.fault.Err() != nil {
-			select {} // see disk
-		}
+		d.stopAtFault()
 		err := op()
-		if !vfs.IsNoSpaceError(err) || !d.awaitRoom() {
-			return err
+		switch {
+		case err == nil:
+			return nil
+		case vfs.IsNoSpaceError(err) && d.awaitRoom():
+			continue
 		}
+		return d.failed(what, name, err)
+	}
+}
+
+// sync does one sync. It is never tried again: the second try of a failed sync may succeed and mean nothing.
+func (d *disk) sync(name string, op func() error) error {
+	d.stopAtFault()
+	err := op()
+	if err == nil {
+		return nil
+	}
+	if vfs.IsNoSpaceError(err) {
+		d.awaitRoom()
+	}
+	return d.failed("syncing", name, err)
+}
+
+// failed makes the failure a fault, but for a table that there was no room for: Pebble writes it again.
+func (d *disk) failed(what, name string, err error) error {
+	if vfs.IsNoSpaceError(err) && strings.HasSuffix(name, tableSuffix) {
+		return err
+	}
+	_ = d.fault.fail(fmt.Errorf("%s %s: %w", what, name, err))
+	d.stopAtFault()
+	return err
+}
+
+// stopAtFault does not return after a fault.
+func (d *disk) stopAtFault() {
+	if d.fault.Err() != nil {
+		select {}
 	}
 }
 
@@ -67,7 +102,7 @@ func (d *disk) awaitRoom() bool {
 
 // create does an operation that makes a file.
 func (d *disk) create(name string, op func() (vfs.File, error)) (made vfs.File, err error) {
-	err = d.change(func() error {
+	err = d.write("creating", name, func() error {
 		f, err := op()
 		if err == nil {
 			made = &file{File: f, disk: d, name: name}
@@ -100,21 +135,26 @@ func (d *disk) OpenDir(name string) (vfs.File, error) {
 }
 
 func (d *disk) Link(oldname, newname string) error {
-	return d.change(func() error { return d.FS.Link(oldname, newname) })
+	return d.write("linking", newname, func() error { return d.FS.Link(oldname, newname) })
 }
 
 func (d *disk) Rename(oldname, newname string) error {
-	return d.change(func() error { return d.FS.Rename(oldname, newname) })
+	return d.write("renaming", newname, func() error { return d.FS.Rename(oldname, newname) })
 }
 
 func (d *disk) MkdirAll(dir string, perm os.FileMode) error {
-	return d.change(func() error { return d.FS.MkdirAll(dir, perm) })
+	return d.write("making", dir, func() error { return d.FS.MkdirAll(dir, perm) })
 }
 
-func (d *disk) Remove(name string) error { return d.change(func() error { return d.FS.Remove(name) }) }
+// Remove may fail: Pebble tries again at the next start.
+func (d *disk) Remove(name string) error {
+	d.stopAtFault()
+	return d.FS.Remove(name)
+}
 
 func (d *disk) RemoveAll(name string) error {
-	return d.change(func() error { return d.FS.RemoveAll(name) })
+	d.stopAtFault()
+	return d.FS.RemoveAll(name)
 }
 
 // Lock does nothing: the store itself locks the directory, because it outlives a Pebble that had to be abandoned.
@@ -128,7 +168,7 @@ type file struct {
 }
 
 func (f *file) Write(p []byte) (n int, err error) {
-	err = f.disk.change(func() error {
+	err = f.disk.write("writing", f.name, func() error {
 		m, err := f.File.Write(p[n:])
 		n += m
 		return err
@@ -137,7 +177,7 @@ func (f *file) Write(p []byte) (n int, err error) {
 }
 
 func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
-	err = f.disk.change(func() error {
+	err = f.disk.write("writing", f.name, func() error {
 		m, err := f.File.WriteAt(p[n:], off+int64(n))
 		n += m
 		return err
@@ -145,38 +185,20 @@ func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+// Preallocate may fail: to reserve room is a favour.
 func (f *file) Preallocate(offset, length int64) error {
-	if f.disk.fault.Err() != nil {
-		return f.disk.fault.Err()
-	}
-	return f.File.Preallocate(offset, length) // to reserve room is a favour: it does not wait
+	f.disk.stopAtFault()
+	return f.File.Preallocate(offset, length)
 }
 
-func (f *file) Sync() error { return f.sync(f.File.Sync) }
+func (f *file) Sync() error { return f.disk.sync(f.name, f.File.Sync) }
 
-func (f *file) SyncData() error { return f.sync(f.File.SyncData) }
+func (f *file) SyncData() error { return f.disk.sync(f.name, f.File.SyncData) }
 
 func (f *file) SyncTo(length int64) (full bool, err error) {
-	err = f.sync(func() error {
+	err = f.disk.sync(f.name, func() (err error) {
 		full, err = f.File.SyncTo(length)
 		return err
 	})
 	return full, err
-}
-
-// sync does one sync. It is never tried again: the second try of a failed sync may succeed and mean nothing. If there was
-// no room, the file is lost but the store is not, unless it was a file that Pebble cannot do without.
-func (f *file) sync(op func() error) error {
-	if f.disk.fault.Err() != nil {
-		select {} // see disk
-	}
-	err := op()
-	if vfs.IsNoSpaceError(err) {
-		f.disk.awaitRoom()
-		return err
-	}
-	if err != nil {
-		return f.disk.fault.fail(fmt.Errorf("syncing %s: %w", f.name, err))
-	}
-	return nil
 }

@@ -80,7 +80,7 @@ func (s *Store) openPebble() error {
 	case err := <-opened:
 		return errors.Join(err, s.fault.Err())
 	case <-s.fault.dead:
-		return s.fault.err
+		return s.fault.cause
 	case <-s.disk.full:
 		_ = s.fault.fail(errors.New("the disk got full")) // the Pebble that waits for room is abandoned
 		return fmt.Errorf("%w: the disk got full", refrain.ErrFull)

@@ -145,23 +145,26 @@ func (s *Store) close() error {
 	close(s.stop)
 	close(s.disk.hurried)
 	s.queue.close()
-	s.ended.Wait()
-	s.life.Lock()
-	s.closed = true
-	s.life.Unlock()
+	closed := make(chan error, 1)
+	go func() {
+		<-s.idle
+		s.ended.Wait()
+		s.life.Lock() // the last reader has gone
+		s.closed = true
+		s.life.Unlock()
+		closed <- s.closePebble()
+	}()
+	var err error
 	select {
-	case <-s.idle:
+	case err = <-closed:
 	case <-s.fault.dead:
-	}
-	err := s.fault.Err()
-	if err == nil {
-		err = s.closePebble()
+		err = s.fault.err
 	}
 	return errors.Join(err, s.lock.Close())
 }
 
 func (s *Store) closePebble() error {
-	if err := s.db.Close(); err != nil {
+	if err := errors.Join(s.fault.Err(), s.db.Close()); err != nil {
 		return fmt.Errorf("closing the store in %s: %w", s.dir, err)
 	}
 	if err := s.seal(); err != nil {

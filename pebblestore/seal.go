@@ -13,10 +13,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// The names of the store's own files in its directory.
+// The names of files in the store's directory.
 const (
-	lockName = "LOCK"
-	sealName = "SEAL"
+	lockName    = "LOCK"
+	sealName    = "SEAL"
+	tableSuffix = ".sst"
 )
 
 // seal writes down what the files of a closed store are. Pebble checks its tables itself, but takes a damaged manifest or
@@ -74,7 +75,7 @@ func (s *Store) describe() ([]byte, error) {
 	slices.Sort(names)
 	var text []byte
 	for _, name := range names {
-		if name == lockName || strings.HasPrefix(name, sealName) || strings.HasSuffix(name, ".sst") {
+		if name == lockName || strings.HasPrefix(name, sealName) || strings.HasSuffix(name, tableSuffix) {
 			continue
 		}
 		content, err := s.readFile(s.disk.PathJoin(s.dir, name))
