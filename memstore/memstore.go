@@ -3,7 +3,6 @@
 package memstore
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ type Config struct {
 // A Store keeps records in memory. It may be used concurrently.
 type Store struct {
 	maxBytes int64
+	epoch    time.Time
 	bytes    atomic.Int64
 	fence    atomic.Uint64
 	closed   atomic.Bool
@@ -35,12 +35,12 @@ var (
 
 // New returns an empty store.
 func New(cfg Config) *Store {
-	s := &Store{maxBytes: cfg.MaxBytes}
+	s := &Store{maxBytes: cfg.MaxBytes, epoch: time.Now()}
 	if s.maxBytes == 0 {
 		s.maxBytes = 64 << 20
 	}
 	for i := range s.shards {
-		s.shards[i].records = make(map[refrain.ID]refrain.Record)
+		s.shards[i].records = make(map[refrain.ID]record)
 	}
 	return s
 }
@@ -53,18 +53,18 @@ func (s *Store) Claim(_ context.Context, c refrain.Claim) (refrain.Decision, err
 	if s.closed.Load() {
 		return refrain.Decision{}, refrain.ErrClosed
 	}
-	sh := s.shard(c.ID)
+	sh := s.shard(&c.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	now := time.Now()
-	s.bytes.Add(-sh.expire(now))
+	s.bytes.Add(-sh.expire(now, now.Sub(s.epoch)))
 	cur, known := sh.records[c.ID]
 	if !known && s.bytes.Load() >= s.maxBytes {
 		return refrain.Decision{}, refrain.ErrFull
 	}
-	d, written := c.Apply(cur, now, s.fence.Add(1))
+	d, written := c.Apply(cur.unpack(), now, s.fence.Add(1))
 	if written {
-		s.bytes.Add(sh.put(c.ID, d.Record))
+		s.put(sh, &c.ID, &cur, &d.Record)
 	}
 	return d, nil
 }
@@ -74,12 +74,13 @@ func (s *Store) Settle(_ context.Context, e refrain.Settlement) (refrain.Record,
 	if s.closed.Load() {
 		return refrain.Record{}, refrain.ErrClosed
 	}
-	sh := s.shard(e.ID)
+	sh := s.shard(&e.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	next, written, err := e.Apply(sh.records[e.ID], time.Now())
+	cur := sh.records[e.ID]
+	next, written, err := e.Apply(cur.unpack(), time.Now())
 	if written {
-		s.bytes.Add(sh.put(e.ID, next))
+		s.put(sh, &e.ID, &cur, &next)
 	}
 	return next, err
 }
@@ -89,15 +90,15 @@ func (s *Store) Renew(_ context.Context, r refrain.Renewal) error {
 	if s.closed.Load() {
 		return refrain.ErrClosed
 	}
-	sh := s.shard(r.ID)
+	sh := s.shard(&r.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	next, err := r.Apply(sh.records[r.ID], time.Now())
-	if err != nil {
-		return err
+	cur := sh.records[r.ID]
+	next, err := r.Apply(cur.unpack(), time.Now())
+	if err == nil {
+		s.put(sh, &r.ID, &cur, &next)
 	}
-	sh.records[r.ID] = next
-	return nil
+	return err
 }
 
 // Get implements refrain.Store.
@@ -105,10 +106,11 @@ func (s *Store) Get(_ context.Context, id refrain.ID) (refrain.Record, error) {
 	if s.closed.Load() {
 		return refrain.Record{}, refrain.ErrClosed
 	}
-	sh := s.shard(id)
+	sh := s.shard(&id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.records[id].At(time.Now()), nil
+	r := sh.records[id]
+	return r.unpack().At(time.Now()), nil
 }
 
 // Close implements refrain.Store.
@@ -117,79 +119,51 @@ func (s *Store) Close() error {
 	return nil
 }
 
-func (s *Store) shard(id refrain.ID) *shard { return &s.shards[id[0]%uint8(len(s.shards))] }
+func (s *Store) shard(id *refrain.ID) *shard { return &s.shards[id[0]%uint8(len(s.shards))] }
 
-// recordOverhead is about what a record costs besides its outcome: the map's entry and the agenda's.
-const recordOverhead = 400
+// put replaces cur with next, or removes it if that is absent.
+func (s *Store) put(sh *shard, id *refrain.ID, cur *record, next *refrain.Record) {
+	r := pack(next)
+	s.bytes.Add(r.size() - cur.size())
+	if next.State == refrain.StateAbsent {
+		delete(sh.records, *id)
+		return
+	}
+	sh.records[*id] = r
+	if next.State == refrain.StateDone {
+		sh.agenda.push(due{at: next.Retain.Sub(s.epoch), id: *id})
+	}
+}
 
 // A shard is a part of the records under one lock.
 type shard struct {
 	mu      sync.Mutex
-	records map[refrain.ID]refrain.Record
+	records map[refrain.ID]record
 	agenda  agenda
 }
 
-// put stores or, when it is absent, removes a record, and returns by how much the shard grew.
-func (sh *shard) put(id refrain.ID, r refrain.Record) int64 {
-	grown := -size(sh.records[id])
-	if r.State == refrain.StateAbsent {
-		delete(sh.records, id)
-		return grown
-	}
-	sh.records[id] = r
-	if r.State == refrain.StateDone {
-		heap.Push(&sh.agenda, due{at: r.Retain, id: id})
-	}
-	return grown + size(r)
-}
-
 // expire drops what is due, at most a few records a call so that no caller pays for many, and returns how much that freed.
-func (sh *shard) expire(now time.Time) (freed int64) {
+// The time since the store's epoch is elapsed.
+func (sh *shard) expire(now time.Time, elapsed time.Duration) (freed int64) {
 	for range 8 {
-		if len(sh.agenda) == 0 || now.Before(sh.agenda[0].at) {
+		if len(sh.agenda) == 0 || elapsed < sh.agenda[0].at {
 			break
 		}
-		d := heap.Pop(&sh.agenda).(due)
+		d := sh.agenda.pop()
 		old := sh.records[d.id]
-		if old.State != refrain.StateDone && old.State != refrain.StateExpired {
+		if old.state != refrain.StateDone && old.state != refrain.StateExpired {
 			continue // the record it was made for is gone
 		}
-		next := old.At(now)
-		freed += size(old) - size(next)
-		switch next.State {
+		whole := old.unpack().At(now)
+		next := pack(&whole)
+		freed += old.size() - next.size()
+		switch next.state {
 		case refrain.StateAbsent:
 			delete(sh.records, d.id)
 		case refrain.StateExpired:
 			sh.records[d.id] = next
-			heap.Push(&sh.agenda, due{at: next.Forget, id: d.id})
+			sh.agenda.push(due{at: elapsed + whole.Forget.Sub(now), id: d.id})
 		}
 	}
 	return freed
-}
-
-func size(r refrain.Record) int64 {
-	if r.State == refrain.StateAbsent {
-		return 0
-	}
-	return recordOverhead + int64(r.Outcome.Size())
-}
-
-// A due is the moment at which a record's state changes by itself.
-type due struct {
-	at time.Time
-	id refrain.ID
-}
-
-// An agenda is a heap of dues, the earliest first.
-type agenda []due
-
-func (a agenda) Len() int           { return len(a) }
-func (a agenda) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
-func (a agenda) Swap(i, j int)      { a[i], a[j] = a[j], a[i] }
-func (a *agenda) Push(x any)        { *a = append(*a, x.(due)) }
-func (a *agenda) Pop() any {
-	last := len(*a) - 1
-	d := (*a)[last]
-	*a = (*a)[:last]
-	return d
 }
