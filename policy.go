@@ -45,6 +45,9 @@ type Policy struct {
 
 // Validate reports what is wrong with the policy.
 func (p *Policy) Validate() error {
+	if min(p.Wait, p.Lease, p.Timeout, p.Retention) >= 0 && (p.Lease == 0 || p.Lease >= minLease) {
+		return nil
+	}
 	for _, d := range []struct {
 		name  string
 		value time.Duration
@@ -53,10 +56,7 @@ func (p *Policy) Validate() error {
 			return fmt.Errorf("%s is %s; it must not be negative", d.name, d.value)
 		}
 	}
-	if p.Lease != 0 && p.Lease < minLease {
-		return fmt.Errorf("lease is %s; less than %s leaves no time to renew it", p.Lease, minLease)
-	}
-	return nil
+	return fmt.Errorf("lease is %s; less than %s leaves no time to renew it", p.Lease, minLease)
 }
 
 // minLease is the shortest lease that an owner on a busy machine can be expected to renew.
