@@ -23,7 +23,7 @@ type Attempt struct {
 	guard       *Guard
 	id          ID
 	fingerprint Fingerprint
-	slot        uint16 // of its key, in the recall
+	slot        uint32 // of its key, in the recall
 	policy      Policy
 	start       time.Time
 
@@ -36,13 +36,16 @@ type tenure struct {
 	flight  flight
 	link    renewalLink
 
-	mu       sync.Mutex
-	owned    bool // the claim is the attempt's
-	ended    bool
-	adrift   bool // its followers wait for it no more
-	token    Token
-	deadline time.Time // when renewing stops
+	mu      sync.Mutex
+	owned   bool // the claim is the attempt's
+	ended   bool
+	adrift  bool // its followers wait for it no more
+	token   Token
+	granted time.Time // when, by this process's clock
 }
+
+// deadline returns when the execution must end and renewing stops.
+func (t *tenure) deadline() time.Time { return t.granted.Add(t.attempt.policy.Timeout) }
 
 // remotePoll is how often an attempt that waits for another process asks the store.
 const remotePoll = 500 * time.Millisecond
@@ -83,7 +86,7 @@ func (a *Attempt) ask(ctx context.Context, c Claim) error {
 		a.own(c.Token) // before the followers know, so that it is a claim before anyone waits for it
 	case InFlight:
 	default:
-		a.guard.recall.keep(a.id, a.slot, d.Record, d.Now)
+		a.guard.recall.keep(a.id, a.slot, &d.Record, d.Now)
 	}
 	f.publish(d, nil)
 	return nil
@@ -144,7 +147,7 @@ func (a *Attempt) answer(r Record, now time.Time) *Attempt {
 func (a *Attempt) own(token Token) {
 	now := time.Now()
 	t := a.tenure
-	t.owned, t.token, t.deadline = true, token, now.Add(a.policy.Timeout)
+	t.owned, t.token, t.granted = true, token, now
 	a.guard.owned.Add(1)
 	a.guard.renewer.add(t, a.policy.Lease, now)
 }
@@ -157,7 +160,7 @@ func (a *Attempt) keepAlive() {
 	if t.ended || t.adrift {
 		return
 	}
-	if time.Now().After(t.deadline) {
+	if time.Now().After(t.deadline()) {
 		r := a.Record
 		r.State = StateUnknown
 		a.drift(r)
@@ -197,7 +200,7 @@ func (a *Attempt) Policy() Policy { return a.policy }
 // Context returns a context for the execution: it carries the attempt and the values of parent, does not end when parent
 // does, and ends at the policy's Timeout.
 func (a *Attempt) Context(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx := &attemptContext{limitedContext{parent: parent, deadline: a.tenure.deadline}, a}
+	ctx := &attemptContext{limitedContext{parent: parent, deadline: a.tenure.deadline()}, a}
 	return ctx, ctx.end
 }
 
@@ -256,6 +259,7 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 	switch {
 	case err == nil:
 		a.Record = next
+		a.guard.recall.keep(a.id, a.slot, &next, a.Now.Add(time.Since(t.granted)))
 		a.guard.observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: a.guard.since(a.start)})
 	case errors.Is(err, ErrStale):
 		next = Record{} // the store knows more

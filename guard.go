@@ -21,7 +21,7 @@ type Config struct {
 	// StoreTimeout bounds every call to the store. If zero, 1.5 seconds.
 	StoreTimeout time.Duration
 	// Recall bounds the memory, in bytes, for recorded outcomes: replaying one that is in it does not ask the store. If
-	// zero, 16 MiB; if negative, none.
+	// zero, 16 MiB; if negative, none. A store that is a [Peeker] needs none.
 	Recall int
 	// Journal keeps endings that could not be written to the store. If nil, they are kept in memory only, and a crash
 	// before the store is back makes their operations unknown.
@@ -35,6 +35,7 @@ type Config struct {
 // A Guard decides about attempts. It may be used concurrently; every process needs one for each store.
 type Guard struct {
 	store        Store
+	peeker       Peeker // the store, or nil
 	policy       Policy
 	identity     *identity
 	storeTimeout time.Duration
@@ -70,6 +71,10 @@ func New(store Store, cfg Config) (*Guard, error) {
 	setDefault(&g.storeTimeout, 1500*time.Millisecond)
 	if cfg.Recall == 0 {
 		cfg.Recall = 16 << 20
+	}
+	g.peeker, _ = store.(Peeker)
+	if g.peeker != nil {
+		cfg.Recall = -1
 	}
 	g.recall = newRecall(cfg.Recall)
 	if g.log == nil {
@@ -116,7 +121,7 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 }
 
 // MayRecall reports false if Recall has nothing of that key, in any scope, without looking closely.
-func (g *Guard) MayRecall(key string) bool { return g.recall.may(key) }
+func (g *Guard) MayRecall(key string) bool { return g.peeker != nil || g.recall.may(key) }
 
 func (g *Guard) newAttempt(op *Operation) *Attempt {
 	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: g.now(), slot: g.recall.slot(op.Key)}
@@ -126,11 +131,18 @@ func (g *Guard) newAttempt(op *Operation) *Attempt {
 
 // recall decides about the attempt if the outcome is in memory.
 func (a *Attempt) recall() bool {
-	r, now, ok := a.guard.recall.look(a.id)
-	if ok {
-		a.answer(r, now)
+	var r Record
+	var now time.Time
+	if p := a.guard.peeker; p != nil {
+		r, now = p.Peek(a.id)
+	} else {
+		r, now = a.guard.recall.look(&a.id)
 	}
-	return ok
+	if r.State != StateDone {
+		return false
+	}
+	a.answer(r, now)
+	return true
 }
 
 func (g *Guard) begin(ctx context.Context, op *Operation) (*Attempt, error) {

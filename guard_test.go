@@ -467,3 +467,65 @@ func TestBadInputIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestTheFirstRetryIsRecalled finishes an operation: its retries are answered from memory, by the store's clock, and only
+// they.
+func TestTheFirstRetryIsRecalled(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := newFaulty()
+		g := guard(t, store, refrain.Config{Policy: refrain.Policy{Retention: time.Minute}})
+		finish(t, begin(t, g, operation("k"), refrain.Run), "paid")
+		released := begin(t, g, operation("released"), refrain.Run)
+		if err := released.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		store.fail(refuses)
+		pass(time.Minute - 1)
+		a := replayed(t, g, operation("k"), "paid")
+		if left := a.Record.Retain.Sub(a.Now); left != 1 {
+			t.Errorf("got %s left of the retention, want 1ns", left)
+		}
+		if _, ok := g.Recall(operation("k")); !ok || !g.MayRecall("k") {
+			t.Error("the finished operation is not recalled")
+		}
+		if _, ok := g.Recall(operation("released")); ok || g.MayRecall("released") {
+			t.Error("a released operation is recalled")
+		}
+		pass(1)
+		if _, ok := g.Recall(operation("k")); ok {
+			t.Error("an outcome is recalled after its retention")
+		}
+	})
+}
+
+// TestPeekedOutcomes asks a store in memory once for a replay, and as often as it takes for the rest.
+func TestPeekedOutcomes(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := memstore.New(memstore.Config{})
+		g := guard(t, store, refrain.Config{Policy: refrain.Policy{Retention: time.Minute}})
+		owner := begin(t, g, operation("k"), refrain.Run)
+		if _, ok := g.Recall(operation("k")); ok {
+			t.Error("a running operation is recalled")
+		}
+		finish(t, owner, "paid")
+		if a, ok := g.Recall(operation("k")); !ok || a.Verdict != refrain.Replay || string(a.Record.Outcome.Body) != "paid" {
+			t.Errorf("got %+v, %t, want a replay", a, ok)
+		}
+		other := operation("k")
+		other.Fingerprint[0]++
+		if a, ok := g.Recall(other); !ok || a.Verdict != refrain.Mismatch {
+			t.Errorf("got %+v, %t, want a mismatch", a, ok)
+		}
+		pass(time.Minute)
+		if _, ok := g.Recall(operation("k")); ok {
+			t.Error("an outcome is recalled after its retention")
+		}
+		begin(t, g, operation("k"), refrain.Expired)
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := g.Begin(t.Context(), operation("k")); !errors.Is(err, refrain.ErrClosed) {
+			t.Errorf("a closed store: got %+v and error %v, want %v", a, err, refrain.ErrClosed)
+		}
+	})
+}

@@ -18,14 +18,15 @@ func TestRecallEndsWithTheRetention(t *testing.T) {
 		c := newRecall(1 << 20)
 		now := time.Now().Add(-time.Hour) // the store's clock is an hour behind
 		id := ID{7}
-		c.keep(id, 7, done("first", now, time.Minute), now)
-		c.keep(id, 7, done("second", now, time.Minute), now)
+		first, second := done("first", now, time.Minute), done("second", now, time.Minute)
+		c.keep(id, 7, &first, now)
+		c.keep(id, 7, &second, now)
 		time.Sleep(time.Minute - 1)
-		if r, at, ok := c.look(id); !ok || string(r.Outcome.Body) != "first" || !at.Equal(now.Add(time.Minute-1)) {
-			t.Errorf("got %v at %v, %v; want the first outcome by the store's time", r, at, ok)
+		if r, at := c.look(&id); r.State != StateDone || string(r.Outcome.Body) != "first" || !at.Equal(now.Add(time.Minute-1)) {
+			t.Errorf("got %v at %v; want the first outcome by the store's time", r, at)
 		}
 		time.Sleep(time.Nanosecond)
-		if _, _, ok := c.look(id); ok {
+		if r, _ := c.look(&id); r.State != StateAbsent {
 			t.Error("an outcome was recalled after its retention")
 		}
 		if n, slot := c.shard(&id).bytes, c.slots[7].Load(); n != 0 || slot != 0 {
@@ -40,14 +41,15 @@ func TestRecallIsBounded(t *testing.T) {
 	c := newRecall(limit)
 	now := time.Now()
 	hot := ID{0, 0, 0, 1}
-	c.keep(hot, 1, done("hot", now, time.Hour), now)
+	warm, cold, huge := done("hot", now, time.Hour), done("cold", now, time.Hour), done(string(make([]byte, limit)), now, time.Hour)
+	c.keep(hot, 1, &warm, now)
 	for i := range 10_000 {
-		c.keep(ID{byte(i), byte(i >> 8), 1}, uint16(i), done("cold", now, time.Hour), now)
-		if _, _, ok := c.look(hot); !ok {
+		c.keep(ID{byte(i), byte(i >> 8), 1}, uint32(i), &cold, now)
+		if r, _ := c.look(&hot); r.State != StateDone {
 			t.Fatalf("what is asked for all the time was dropped after %d others", i)
 		}
 	}
-	c.keep(ID{9, 9, 9}, 9, done(string(make([]byte, limit)), now, time.Hour), now)
+	c.keep(ID{9, 9, 9}, 9, &huge, now)
 	bytes := 0
 	for i := range c.shards {
 		bytes += c.shards[i].bytes
@@ -57,7 +59,7 @@ func TestRecallIsBounded(t *testing.T) {
 	}
 	for _, r := range []Record{{}, {State: StateUnknown}, {State: StateRunning}, {State: StateExpired}} {
 		id := ID{5, 5, byte(r.State)}
-		if c.keep(id, 5, r, now); c.shard(&id).byID[id] != nil {
+		if c.keep(id, 5, &r, now); c.shard(&id).byID[id] != nil {
 			t.Errorf("a record in state %s was kept", r.State)
 		}
 	}

@@ -1,6 +1,9 @@
 package refrain
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Store remembers operations. Package storetest holds the suite that every implementation passes.
 //
@@ -26,6 +29,12 @@ type Store interface {
 	Get(ctx context.Context, id ID) (Record, error)
 	// Close releases what the store holds. Calls under way end, later ones return ErrClosed.
 	Close() error
+}
+
+// A Peeker is a Store that has everything in memory. A Guard then keeps no outcomes in memory itself.
+type Peeker interface {
+	// Peek is Get without waiting for anything. It also returns the time by the store's clock.
+	Peek(ID) (Record, time.Time)
 }
 
 // A Tier is how strong a store's promise is.

@@ -30,6 +30,7 @@ type Store struct {
 
 var (
 	_ refrain.Store  = (*Store)(nil)
+	_ refrain.Peeker = (*Store)(nil)
 	_ refrain.Tiered = (*Store)(nil)
 )
 
@@ -106,11 +107,24 @@ func (s *Store) Get(_ context.Context, id refrain.ID) (refrain.Record, error) {
 	if s.closed.Load() {
 		return refrain.Record{}, refrain.ErrClosed
 	}
+	r, _ := s.Peek(id)
+	return r, nil
+}
+
+// Peek implements refrain.Peeker. A closed store knows nothing.
+func (s *Store) Peek(id refrain.ID) (refrain.Record, time.Time) {
+	now := time.Now()
+	if s.closed.Load() {
+		return refrain.Record{}, now
+	}
 	sh := s.shard(&id)
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	r := sh.records[id]
-	return r.unpack().At(time.Now()), nil
+	r, known := sh.records[id]
+	sh.mu.Unlock()
+	if !known {
+		return refrain.Record{}, now
+	}
+	return r.unpack().At(now), now
 }
 
 // Close implements refrain.Store.
