@@ -18,17 +18,18 @@ const (
 	maxUndelimited = 1 << 20
 )
 
-// copyAnswer copies the final answer. An error tells that the upstream cut it short; begun, that the client's answer has
-// begun by then. All but streams are read ahead as far as the buffer goes, so that most failures are found before.
-func (p *Proxy) copyAnswer(w http.ResponseWriter, r *http.Request, resp *http.Response) (begun bool, err error) {
-	buf := p.buffers.Get().(*[]byte)
-	defer p.buffers.Put(buf)
-	start, ended, err := readAhead(resp, *buf)
-	if err != nil {
-		return false, err
-	}
-	if closeDelimited(resp) && !(ended && isWholeJSON(resp, start)) {
-		refrainhttp.MarkIncomplete(r.Context())
+// copyAnswer copies the final answer. An error tells that the upstream cut it short.
+func (p *Proxy) copyAnswer(w http.ResponseWriter, r *http.Request, resp *http.Response) error {
+	body := io.Reader(resp.Body)
+	if resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 { // delimited by the end of the connection
+		start, err := io.ReadAll(io.LimitReader(body, maxUndelimited))
+		if err != nil {
+			return unreadable(err)
+		}
+		if len(start) == maxUndelimited || !isWholeJSON(resp, start) {
+			refrainhttp.MarkIncomplete(r.Context())
+		}
+		body = io.MultiReader(bytes.NewReader(start), body)
 	}
 	h := w.Header()
 	copyFields(h, resp.Header)
@@ -37,48 +38,23 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, r *http.Request, resp *http.Re
 		h.Add("Trailer", name)
 	}
 	w.WriteHeader(resp.StatusCode)
-	_, _ = w.Write(start) // the client's absence is the middleware's business
-	if !ended {
-		if err := copyRest(w, resp, *buf); err != nil {
-			return true, err
-		}
+	if err := p.copyBody(w, body, resp.ContentLength < 0); err != nil {
+		return unreadable(err)
 	}
 	copyTrailer(h, resp.Trailer, announced)
-	return true, nil
+	return nil
 }
 
-// readAhead reads the start of the answer, into buf where that is large enough, and reports whether that is all of it.
-func readAhead(resp *http.Response, buf []byte) (start []byte, ended bool, err error) {
-	switch {
-	case resp.ContentLength == 0:
-		return nil, true, nil
-	case closeDelimited(resp):
-		start, err = io.ReadAll(io.LimitReader(resp.Body, maxUndelimited))
-		return start, len(start) < maxUndelimited, err
-	case refrainhttp.IsStream(resp.Header):
-		return nil, false, nil
-	}
-	for n := 0; n < len(buf); { // not io.ReadFull, which hides the body's own io.ErrUnexpectedEOF
-		m, err := resp.Body.Read(buf[n:])
-		n += m
-		if err == io.EOF {
-			return buf[:n], true, nil
-		}
-		if err != nil {
-			return nil, false, err
-		}
-	}
-	return buf, false, nil
-}
-
-// copyRest copies what was not read ahead, as it comes.
-func copyRest(w http.ResponseWriter, resp *http.Response, buf []byte) error {
+// copyBody copies to the client, whose absence is the middleware's business: an error is the upstream's.
+func (p *Proxy) copyBody(w http.ResponseWriter, body io.Reader, flush bool) error {
+	buf := p.buffers.Get().(*[]byte)
+	defer p.buffers.Put(buf)
 	flusher, _ := w.(http.Flusher)
 	for {
-		n, err := resp.Body.Read(buf)
+		n, err := body.Read(*buf)
 		if n > 0 {
-			_, _ = w.Write(buf[:n])
-			if flusher != nil && resp.ContentLength < 0 {
+			_, _ = w.Write((*buf)[:n])
+			if flusher != nil && flush {
 				flusher.Flush()
 			}
 		}
@@ -99,11 +75,6 @@ func copyTrailer(h, trailer http.Header, announced int) {
 	for name, values := range trailer {
 		h[http.TrailerPrefix+name] = values
 	}
-}
-
-// closeDelimited reports whether nothing but the end of the connection ends the answer.
-func closeDelimited(resp *http.Response) bool {
-	return resp.ContentLength < 0 && len(resp.TransferEncoding) == 0
 }
 
 // isWholeJSON reports whether the body is a JSON document from its start to its end, which no cut leaves behind. A number

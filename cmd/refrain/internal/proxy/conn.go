@@ -71,12 +71,11 @@ func (c *conn) answer(req *http.Request, interim func(*http.Response)) (*http.Re
 		resp, err := http.ReadResponse(c.reader, req)
 		c.headLeft = -1
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, err
+			return nil, unreadable(err)
 		}
 		switch {
+		case resp.StatusCode < 100:
+			return nil, errNotHTTP
 		case resp.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errors.New("the upstream switched protocols unasked")
 		case resp.StatusCode >= 200:
@@ -85,6 +84,21 @@ func (c *conn) answer(req *http.Request, interim func(*http.Response)) (*http.Re
 			interim(resp)
 		}
 	}
+}
+
+// errNotHTTP stands for errors that quote what the upstream sent, which may be a secret.
+var errNotHTTP = errors.New("the answer is not valid HTTP/1.1")
+
+// unreadable returns an error that may be logged.
+func unreadable(err error) error {
+	var network *net.OpError
+	switch {
+	case errors.Is(err, io.EOF):
+		return io.ErrUnexpectedEOF
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errHeadTooLarge), errors.As(err, &network):
+		return err
+	}
+	return errNotHTTP
 }
 
 // alive reports whether an idle connection is still open with nothing to read on it.

@@ -25,29 +25,26 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
+	kept := false
+	defer func() {
+		if !kept {
+			_ = c.Close()
+		}
+	}()
 	resp, err := c.answer(r, func(interim *http.Response) { passOn(w, interim) })
-	if err != nil {
-		_ = c.Close()
-		p.fail(w, r, fmt.Errorf("reading the answer: %w", err))
-		return
+	if err == nil {
+		err = p.copyAnswer(w, r, resp)
 	}
-	begun, err := p.copyAnswer(w, r, resp)
 	switch {
-	case err != nil && !begun:
-		_ = c.Close()
+	case err == nil && !resp.Close:
+		kept = true
+		p.upstream.keep(c)
+	case err != nil && refrainhttp.Retract(w):
 		p.fail(w, r, fmt.Errorf("reading the answer: %w", err))
-		return
 	case err != nil:
-		_ = c.Close()
 		p.log.Warn("the upstream cut its answer short", "method", r.Method, "err", err)
-		refrainhttp.SetOutcome(r.Context(), refrainhttp.Unknown)
-		panic(http.ErrAbortHandler) // the client must not take it for a whole one
+		panic(http.ErrAbortHandler) // the client has part of it, and must not take it for a whole one
 	}
-	if resp.Close {
-		_ = c.Close()
-		return
-	}
-	p.upstream.keep(c)
 }
 
 // passOn forwards an interim answer (RFC 9110, section 15.2).

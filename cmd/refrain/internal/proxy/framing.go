@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +21,14 @@ import (
 // Its connections answer themselves what recall, if not nil, has in memory, and may then be idle for as long as the
 // server's.
 func StrictListener(l net.Listener, recall refrainhttp.Recaller, idle time.Duration) net.Listener {
-	return strictListener{l, recall, idle}
+	return strictListener{l, recall, idle, &sync.Pool{New: func() any { return &memoryWriter{header: make(http.Header)} }}}
 }
 
 type strictListener struct {
 	net.Listener
-	recall refrainhttp.Recaller
-	idle   time.Duration
+	recall  refrainhttp.Recaller
+	idle    time.Duration
+	writers *sync.Pool // of *memoryWriter
 }
 
 func (l strictListener) Accept() (net.Conn, error) {
@@ -32,7 +36,7 @@ func (l strictListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &StrictConn{Conn: c, recalling: newRecalling(l.recall, l.idle, c.RemoteAddr().String())}, nil
+	return &StrictConn{Conn: c, recalling: newRecalling(l, c.RemoteAddr().String())}, nil
 }
 
 // A StrictConn follows the requests that are read from it, from head to head.
@@ -47,7 +51,7 @@ type StrictConn struct {
 func (c *StrictConn) Hijacked() { c.hijacked.Store(true) }
 
 const refusal = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n" +
-	"Content-Length: 76\r\n\r\n400 Bad Request: a request has Content-Length or Transfer-Encoding, not both"
+	"Content-Length: 53\r\n\r\n400 Bad Request: where this request ends is ambiguous"
 
 // serverRead is less than net/http's server reads at a time while it waits for a request. It reads single bytes while a
 // handler runs, to see whether the client is still there.
@@ -64,33 +68,35 @@ func (c *StrictConn) Read(p []byte) (int, error) {
 			return n, err
 		}
 		_, _ = io.WriteString(c.Conn, refusal)
-		return 0, io.EOF
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: errAmbiguous} // to which the server adds no answer of its own
 	}
 }
 
+var errAmbiguous = errors.New("ambiguous framing")
+
 // answer answers what the server was about to read, if it is a whole request between two others and can be recalled.
 func (c *StrictConn) answer(b []byte) bool {
-	if c.recalling.from == nil || !c.framing.between() || c.hijacked.Load() {
+	if c.recalling.recall == nil || !c.framing.between() || c.hijacked.Load() {
 		return false
 	}
-	wire, ok := c.recalling.answer(b)
+	w, ok := c.recalling.answer(b)
 	if !ok {
 		return false
 	}
-	_, err := c.Conn.Write(wire)
-	// If that failed the next read will too.
-	if err == nil {
+	defer c.recalling.done(w)
+	if _, err := c.Conn.Write(w.wire()); err == nil { // else the next read fails too
 		_ = c.SetReadDeadline(time.Now().Add(c.recalling.idle))
 	}
 	return true
 }
 
-// A framing knows where in a stream of HTTP/1 requests the next head begins. Where it cannot follow it gives up: net/http
-// refuses such a request too, and closes the connection.
+// A framing knows where in a stream of HTTP/1 requests the next head begins. A stream that it cannot follow is refused: what
+// follows could be taken for anything.
 type framing struct {
 	state   framingState
 	line    []byte // the start of a line whose end is yet to come
 	skip    int64  // bytes of a body or chunk that are yet to come
+	old     bool   // the request is HTTP/1.0, which knows no Transfer-Encoding
 	length  bool   // the head has a Content-Length
 	chunked bool   // the head has a Transfer-Encoding
 }
@@ -104,18 +110,21 @@ const (
 	inChunkSize
 	inChunk
 	inTrailer
-	lost
+	http2 // another framing
 )
 
 // between reports whether the next byte begins a request.
 func (f *framing) between() bool { return f.state == inRequestLine && len(f.line) == 0 }
+
+// maxKept bounds the memory that an idle connection holds on to.
+const maxKept = 4 << 10
 
 // maxLine is more than net/http reads of a head.
 const maxLine = 2 << 20
 
 // follow reads b and reports whether all that ended in it was unambiguous.
 func (f *framing) follow(b []byte) bool {
-	for len(b) > 0 && f.state != lost {
+	for len(b) > 0 && f.state != http2 {
 		if f.state == inBody || f.state == inChunk {
 			n := min(int64(len(b)), f.skip)
 			b, f.skip = b[n:], f.skip-n
@@ -127,10 +136,7 @@ func (f *framing) follow(b []byte) bool {
 		end := bytes.IndexByte(b, '\n')
 		if end < 0 {
 			f.line = append(f.line, b...)
-			if len(f.line) > maxLine {
-				f.state = lost
-			}
-			return true
+			return len(f.line) <= maxLine
 		}
 		line := b[:end]
 		if len(f.line) > 0 {
@@ -140,7 +146,9 @@ func (f *framing) follow(b []byte) bool {
 		if !f.lineEnds(bytes.TrimSuffix(line, []byte("\r"))) {
 			return false
 		}
-		f.line = f.line[:0]
+		if f.line = f.line[:0]; cap(f.line) > maxKept {
+			f.line = nil
+		}
 		b = b[end+1:]
 	}
 	return true
@@ -158,10 +166,11 @@ func (f *framing) bodyEnds() {
 func (f *framing) lineEnds(line []byte) bool {
 	switch f.state {
 	case inRequestLine:
-		*f = framing{state: inFields, line: f.line}
-		if bytes.HasPrefix(line, []byte("PRI ")) || len(line) == 0 {
-			f.state = lost // HTTP/2, or nonsense
+		*f = framing{state: inFields, line: f.line, old: bytes.HasSuffix(line, []byte("HTTP/1.0"))}
+		if bytes.HasPrefix(line, []byte("PRI ")) {
+			f.state = http2
 		}
+		return len(line) > 0
 	case inFields:
 		if len(line) == 0 {
 			return f.headEnds()
@@ -171,8 +180,7 @@ func (f *framing) lineEnds(line []byte) bool {
 		size, _, _ := bytes.Cut(line, []byte(";"))
 		n, err := strconv.ParseUint(string(bytes.TrimSpace(size)), 16, 62)
 		if err != nil {
-			f.state = lost
-			return true
+			return false
 		}
 		f.state, f.skip = inChunk, int64(n)+2 // and the line end behind it
 		if n == 0 {
@@ -202,12 +210,10 @@ func (f *framing) field(line []byte) {
 
 func (f *framing) headEnds() bool {
 	switch {
-	case f.length && f.chunked:
+	case f.chunked && (f.length || f.old), f.skip < 0:
 		return false
 	case f.chunked:
 		f.state = inChunkSize
-	case f.skip < 0:
-		f.state = lost
 	case f.skip > 0:
 		f.state = inBody
 	default:

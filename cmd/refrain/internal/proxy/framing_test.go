@@ -31,6 +31,10 @@ func TestRefusesLengthAndEncodingTogether(t *testing.T) {
 		"bad length":       {badcl, false},
 		"folded":           {folded, false},
 		"behind others":    {post + chunked + get + clte, false},
+		"HTTP/1.0 chunked": {strings.Replace(chunked, "HTTP/1.1", "HTTP/1.0", 1) + get, false},
+		"HTTP/1.0":         {strings.Replace(post, "HTTP/1.1", "HTTP/1.0", 1) + get, true},
+		"only bad length":  {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", false},
+		"bad chunk":        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false},
 		"in a body":        {decoy + get, true},
 		"HTTP/2":           {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + clte, true},
 	} {
@@ -88,7 +92,7 @@ func TestStrictListenerAnswers400(t *testing.T) {
 			t.Errorf("got %d %q, want %d", resp.StatusCode, body, tc.want)
 		}
 	}
-	if _, err := r.ReadByte(); err != io.EOF {
+	if _, err := r.ReadByte(); err != io.EOF { // and there is no second answer
 		t.Errorf("after the refusal: %v, want the connection closed", err)
 	}
 	if served != 1 {

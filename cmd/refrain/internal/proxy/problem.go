@@ -28,6 +28,13 @@ func unreachable() problem {
 	}
 }
 
+func noTunnel() problem {
+	return problem{
+		Code: "no-tunnel", Status: http.StatusMethodNotAllowed, Title: "CONNECT is not for a reverse proxy",
+		Detail: "There is one upstream behind this server, and no tunnel to another.",
+	}
+}
+
 func unanswered(err error) problem {
 	p := problem{
 		Code: "upstream-unanswered", Status: http.StatusBadGateway,

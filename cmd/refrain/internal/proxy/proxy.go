@@ -5,7 +5,9 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -54,6 +56,10 @@ func New(cfg Config) *Proxy {
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect {
+		noTunnel().write(w)
+		return
+	}
 	if refrain.FromContext(r.Context()) != nil {
 		p.forward(w, r)
 		return
@@ -76,6 +82,11 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 			r.SetURL(p.base)
 			r.Out.Host = r.In.Host
 			forwarding(r.In).set(r.Out.Header)
+			for _, name := range [...]string{
+				"Idempotency-Attempt", "Idempotency-Fence", "Idempotency-Status", "Idempotency-Expires", "Idempotent-Replayed",
+			} {
+				r.Out.Header.Del(name) // what they say comes from a claim, and this request has none
+			}
 		},
 		Transport: &once{http.Transport{
 			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
@@ -87,7 +98,7 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 			Protocols:           protocols,
 		}},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			p.log.Warn("upstream failed", "method", r.Method, "err", err)
+			p.log.Warn("upstream failed", "method", r.Method, "err", sayable(err))
 			unanswered(err).write(w)
 		},
 		ErrorLog:   slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
@@ -108,6 +119,15 @@ func (t *once) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return t.Transport.RoundTrip(r)
+}
+
+// sayable returns an error that may be logged: one of the transport can quote what the upstream sent.
+func sayable(err error) error {
+	var untrusted *tls.CertificateVerificationError
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &untrusted) {
+		return err
+	}
+	return unreadable(err)
 }
 
 type pool struct{ *sync.Pool }

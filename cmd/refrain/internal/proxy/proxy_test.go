@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -25,6 +26,11 @@ import (
 // start serves the proxy with the middleware around it, in front of the upstream.
 func start(t *testing.T, upstream string) string {
 	t.Helper()
+	return startLogged(t, upstream, nil)
+}
+
+func startLogged(t *testing.T, upstream string, log *slog.Logger) string {
+	t.Helper()
 	base, err := url.Parse(upstream)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +44,7 @@ func start(t *testing.T, upstream string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(Config{Upstream: base})
+	p := New(Config{Upstream: base, Logger: log})
 	srv := httptest.NewServer(mw.Wrap(p))
 	t.Cleanup(func() {
 		srv.Close()
@@ -231,6 +237,9 @@ func TestAnswersThatEndEarlyAreNotKept(t *testing.T) {
 	}{
 		"whole":                       {created, 201, "replayed", 1},
 		"short of its length":         {created[:len(created)-3], 502, "unknown", 1},
+		"status below 100":            {"HTTP/1.1 099 x\r\n\r\n", 502, "unknown", 1},
+		"cut late":                    {"HTTP/1.1 201 Created\r\nContent-Length: 400000\r\n\r\n" + strings.Repeat("x", 300_000), 502, "unknown", 1},
+		"cut 401":                     {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nno", 502, "unknown", 1},
 		"only half a head":            {created[:30], 502, "unknown", 1},
 		"nothing":                     {"", 502, "unknown", 1},
 		"not HTTP":                    {"hello\r\n\r\n", 502, "unknown", 1},
@@ -408,6 +417,64 @@ func TestUpstreamSeesTheRequestAsItWas(t *testing.T) {
 	if r.RequestURI != "/base/a%2Fb/c?x=1&y=%20" || r.Host != "api.example" || r.ContentLength != 4 {
 		t.Errorf("got %s at %s with %d bytes", r.RequestURI, r.Host, r.ContentLength)
 	}
+}
+
+func TestRequestsWithoutAClaimCarryNoMarks(t *testing.T) {
+	t.Parallel()
+	got := make(chan http.Header, 1)
+	up := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Clone() }))
+	defer up.Close()
+	target := start(t, up.URL)
+	for _, method := range []string{"GET", "POST", "DELETE"} { // safe, without a key, on no route
+		req, _ := http.NewRequest(method, target, nil)
+		req.Header["Idempotency-Fence"], req.Header["Idempotency-Attempt"] = []string{"99"}, []string{"x"}
+		req.Header["Idempotency-Status"] = []string{"executed"}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if h := <-got; h.Get("Idempotency-Fence")+h.Get("Idempotency-Attempt")+h.Get("Idempotency-Status") != "" {
+			t.Errorf("%s reached the upstream with %v", method, h)
+		}
+	}
+}
+
+// What the upstream sends is never in the log, however broken it is.
+func TestLogsDoNotQuoteTheUpstream(t *testing.T) {
+	t.Parallel()
+	for _, wire := range []string{
+		"HTTP/1.1 200 OK\r\nSet-Cookie: sid=SECRET\x01\r\n\r\n", "SECRET\r\n\r\n", "HTTP/1.1 SECRET\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n",
+		"HTTP/1.1 200 OK\r\nSECRET\r\n\r\n",
+	} {
+		up := newScript(t, func(_ int64, c net.Conn, _ *http.Request) bool {
+			_, _ = io.WriteString(c, wire)
+			return false
+		})
+		var mu sync.Mutex
+		var log bytes.Buffer
+		target := startLogged(t, up.url(), slog.New(slog.NewTextHandler(&lockedWriter{&mu, &log}, nil)))
+		for _, key := range []string{"k", ""} {
+			post(t, target+"/", key, "{}")
+		}
+		mu.Lock()
+		if strings.Contains(log.String(), "SECRET") || log.Len() == 0 {
+			t.Errorf("%q: the log is\n%s", wire, log.String())
+		}
+		mu.Unlock()
+	}
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 func TestPromise09_HangUpDoesNotStopTheOperation(t *testing.T) {

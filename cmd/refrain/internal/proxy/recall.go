@@ -7,29 +7,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // recalling answers duplicates on a connection before the HTTP server sees them: a retry storm of one operation then costs
 // a read, a look into memory and a write each. Anything out of the ordinary is left to the server.
 type recalling struct {
-	from   refrainhttp.Recaller
-	idle   time.Duration // how long the connection may be idle after an answer
+	strictListener
 	remote string
 	source bytes.Reader
 	reader *bufio.Reader
-	writer memoryWriter
 }
 
-func newRecalling(from refrainhttp.Recaller, idle time.Duration, remote string) *recalling {
-	return &recalling{from: from, idle: idle, remote: remote, reader: bufio.NewReaderSize(nil, 16)}
+func newRecalling(l strictListener, remote string) *recalling {
+	return &recalling{strictListener: l, remote: remote, reader: bufio.NewReaderSize(nil, 16)}
 }
 
 // answer returns the whole answer to what b holds, if that is just one request and it is answered from memory.
-func (c *recalling) answer(b []byte) ([]byte, bool) {
+func (c *recalling) answer(b []byte) (*memoryWriter, bool) {
 	head, body, whole := bytes.Cut(b, []byte("\r\n\r\n"))
-	if !whole || !c.from.MayRecall(head) || hasControl(head) {
+	if !whole || !c.recall.MayRecall(head) || !plainHead(head) {
 		return nil, false
 	}
 	c.source.Reset(b)
@@ -39,21 +35,65 @@ func (c *recalling) answer(b []byte) ([]byte, bool) {
 		return nil, false
 	}
 	r.RemoteAddr = c.remote
-	c.writer.reset()
-	if !c.from.ServeRecalled(&c.writer, r, body) {
+	w := c.writers.Get().(*memoryWriter)
+	if !c.recall.ServeRecalled(w, r, body) {
+		c.done(w)
 		return nil, false
 	}
-	return c.writer.wire(), true
+	return w, true
 }
 
-// hasControl reports whether a head has bytes that the HTTP server refuses, or may.
-func hasControl(head []byte) bool {
-	for _, c := range head {
-		if c < ' ' && c != '\r' && c != '\n' || c == 0x7f {
-			return true
+// maxPooled bounds what a writer that nobody uses may hold on to.
+const maxPooled = 64 << 10
+
+// done takes back a writer whose answer was sent.
+func (c *recalling) done(w *memoryWriter) {
+	if cap(w.body)+w.out.Cap() > maxPooled {
+		return
+	}
+	w.reset()
+	c.writers.Put(w)
+}
+
+// plainHead reports whether nobody could read the head in another way: a request line of three parts, then lines that end in
+// CRLF, each a name that is a token, a colon, and a value without control bytes; and one Host that is a plain name.
+func plainHead(head []byte) bool {
+	line, fields, _ := bytes.Cut(head, []byte("\r\n"))
+	if bytes.Count(line, []byte(" ")) != 2 || hasControl(line) {
+		return false
+	}
+	hosts := 0
+	for len(fields) > 0 {
+		line, fields, _ = bytes.Cut(fields, []byte("\r\n"))
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok || !isToken(name) || hasControl(value) {
+			return false
+		}
+		if bytes.EqualFold(name, []byte("Host")) {
+			if hosts++; !isPlainHost(bytes.TrimSpace(value)) {
+				return false
+			}
 		}
 	}
-	return false
+	return hosts == 1
+}
+
+func hasControl(b []byte) bool {
+	return bytes.ContainsFunc(b, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
+}
+
+func isToken(b []byte) bool {
+	return len(b) > 0 && !bytes.ContainsFunc(b, func(c rune) bool { return !isAlphanumeric(c) && c != '-' && c != '_' })
+}
+
+func isPlainHost(b []byte) bool {
+	return len(b) > 0 && !bytes.ContainsFunc(b, func(c rune) bool {
+		return !isAlphanumeric(c) && c != '.' && c != '-' && c != ':' && c != '[' && c != ']'
+	})
+}
+
+func isAlphanumeric(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
 // ordinary reports whether a request asks nothing of its connection.
@@ -80,9 +120,6 @@ type memoryWriter struct {
 }
 
 func (w *memoryWriter) reset() {
-	if w.header == nil {
-		w.header = make(http.Header)
-	}
 	clear(w.header)
 	w.status, w.body = 0, w.body[:0]
 }

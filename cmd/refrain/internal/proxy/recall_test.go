@@ -155,6 +155,7 @@ func TestRecalledAnswersAreTheServers(t *testing.T) {
 		"trailers":     raw("/", known+"TE: trailers\r\n", `{"a":1}`),
 		"chunked":      "POST / HTTP/1.1\r\nHost: api\r\n" + known + "Transfer-Encoding: chunked\r\n\r\n7\r\n{\"a\":1}\r\n0\r\n\r\n",
 		"other method": "GET / HTTP/1.1\r\nHost: api\r\n" + known + "\r\n",
+		"bare LF":      "POST / HTTP/1.1\nHost: api\n" + strings.ReplaceAll(known, "\r", "") + "Content-Length: 9\n\nZZ\r\n\r\nBOD",
 		"principal":    raw("/", known+"Authorization: Bearer x\r\n", `{"a":1}`),
 	} {
 		before := tw.recalled.Load()
@@ -165,6 +166,39 @@ func TestRecalledAnswersAreTheServers(t *testing.T) {
 		if tw.recalled.Load() != before {
 			t.Errorf("%s: was recalled", name)
 		}
+	}
+}
+
+// What the server refuses is not answered from memory either.
+func TestRecallRefusesWhatTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	for name, fields := range map[string]string{
+		"space before colon":  "Transfer-Encoding : chunked\r\n",
+		"spaced credential":   "Authorization : B\r\n",
+		"second key, spaced":  "Idempotency-Key : k2\r\n",
+		"space in a name":     "X A: 1\r\n",
+		"second host":         "Host: other\r\n",
+		"control in a value":  "X-A: a\x01b\r\n",
+		"folded":              "X-A: a\r\n b\r\n",
+		"line without colon":  "nonsense\r\n",
+		"carriage return":     "X-A: a\rb\r\n",
+		"line feed in a line": "X-A: a\nX-B: b\r\n",
+	} {
+		head := "POST / HTTP/1.1\r\nHost: api\r\nIdempotency-Key: k\r\n" + fields + "Content-Length: 1"
+		if plainHead([]byte(head)) {
+			t.Errorf("%s: %q is taken for a plain head", name, head)
+		}
+	}
+	for _, head := range []string{
+		"POST / HTTP/1.1\r\nHost: a b", "POST / HTTP/1.1\r\nHost: a/b", "POST / HTTP/1.1\r\nHost:", "POST / HTTP/1.1",
+		"POST  / HTTP/1.1\r\nHost: a", "POST / x HTTP/1.1\r\nHost: a",
+	} {
+		if plainHead([]byte(head)) {
+			t.Errorf("%q is taken for a plain head", head)
+		}
+	}
+	if head := "POST /a?b=c HTTP/1.1\r\nHost: api.example:8080\r\nX-A: \tb; c=\"d\""; !plainHead([]byte(head)) {
+		t.Errorf("%q is not taken for a plain head", head)
 	}
 }
 
