@@ -31,8 +31,8 @@ var errTorn = errors.New("cut short")
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func encodeFrame(f frame) []byte {
-	b := make([]byte, prefixSize)
-	b = append(b, f.kind)
+	var prefix [prefixSize]byte // filled in at the end
+	b := append(prefix[:], f.kind)
 	b = append(b, f.entry.ID[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.entry.Retention))
 	b = binary.LittleEndian.AppendUint64(b, uint64(f.entry.Tombstone))
