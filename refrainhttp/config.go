@@ -13,6 +13,9 @@ type Config struct {
 	Policy Policy
 	// Routes say which requests are protected, and how. Others pass through untouched.
 	Routes []Route
+	// BodyMemory bounds the bytes of request bodies that are held in memory at one time; a keyed request beyond it is
+	// refused with 503. If zero, 256 MiB.
+	BodyMemory int64
 	// Logger gets a line for whatever needs an operator's eye. If nil, nothing is logged.
 	Logger *slog.Logger
 	// Observer is told of every request on a protected route, for metrics. If nil, nobody is.

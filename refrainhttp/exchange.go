@@ -46,6 +46,12 @@ func (x *exchange) serve() {
 		x.refuse(StatusRefused, refusal{kind: problemUpgrade})
 		return
 	}
+	room := bodyRoom(x.request, x.plan.policy.Limits.RequestBody)
+	if !x.m.bodies.take(room) {
+		x.refuse(StatusRefused, refusal{kind: problemUnavailable, retryAfter: unavailableRetry})
+		return
+	}
+	defer x.m.bodies.give(room)
 	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
 	defer x.release()
 	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody); err != nil {

@@ -16,6 +16,7 @@ type Middleware struct {
 	log      *slog.Logger
 	observer Observer
 	buffers  buffers
+	bodies   budget
 }
 
 // New returns a Middleware on the guard. The error names what is wrong with the Config.
@@ -28,6 +29,9 @@ func New(guard *refrain.Guard, cfg Config) (*Middleware, error) {
 		return nil, fmt.Errorf("refrainhttp: %w", err)
 	}
 	m := &Middleware{guard: guard, routes: routes, log: cfg.Logger, observer: cfg.Observer}
+	if m.bodies.limit = cfg.BodyMemory; m.bodies.limit == 0 {
+		m.bodies.limit = defaultBodyMemory
+	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}

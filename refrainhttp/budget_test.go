@@ -1,0 +1,55 @@
+package refrainhttp_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// Bodies that are being read share a budget; who finds it spent is told to come back, and nothing is claimed.
+func TestBodyMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	s := newSite(t, refrainhttp.Config{BodyMemory: 1000}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Hold") != "" {
+			entered <- struct{}{}
+			<-release
+		}
+	}))
+	send := func(key, hold string, size int) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader(strings.Repeat("x", size)))
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		r.Header.Set("Idempotency-Key", key)
+		if hold != "" {
+			r.Header.Set("X-Hold", hold)
+		}
+		res, err := s.Client().Do(r)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	done := make(chan int)
+	go func() { done <- send("a", "yes", 800) }()
+	<-entered
+	if got := send("b", "", 300); got != http.StatusServiceUnavailable {
+		t.Errorf("over the budget: got %d, want 503", got)
+	}
+	if got := send("c", "", 100); got != http.StatusOK {
+		t.Errorf("within the budget: got %d, want 200", got)
+	}
+	close(release)
+	if got := <-done; got != http.StatusOK {
+		t.Errorf("the first: got %d, want 200", got)
+	}
+	if got := send("b", "", 300); got != http.StatusOK {
+		t.Errorf("when the budget is free again: got %d, want 200", got)
+	}
+}
