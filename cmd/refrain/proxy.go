@@ -37,14 +37,25 @@ Every flag has an environment variable: --listen is REFRAIN_LISTEN.`,
 var errNoUpstream = errors.New(
 	"no upstream: name the API's URL with --upstream, REFRAIN_UPSTREAM or upstream in the file")
 
-// collectorPercent lets the heap grow to five times what lives before it is collected. What lives is small, a few MiB and the
-// recalled outcomes, and collecting it is work on every request's back.
-const collectorPercent = 400
+// What lives on the heap is small as long as bodies are, and collecting it is work on every request's back: so the heap may
+// grow to five times of it. Large bodies bring it to the limit, and then it is collected as often as it takes.
+const (
+	heapGrowth = 400 // percent
+	heapLimit  = 384 << 20
+)
+
+// tuneHeap sets how often garbage is collected, unless the environment does.
+func tuneHeap() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(heapLimit)
+	}
+}
 
 func runProxy(s *settings) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectorPercent)
-	}
+	tuneHeap()
 	log, err := s.logger()
 	if err != nil {
 		return err

@@ -169,6 +169,10 @@ func (c *Config) check(d *decoder) {
 		}
 		at.fault("admin and listen are both %s; they need an address each", c.Admin)
 	}
+	if c.Upstream != nil && c.Upstream.Host == c.Listen {
+		at := value{d: d, path: "upstream", origin: c.origins["upstream"]}
+		at.fault("is %s, where the proxy itself listens; name the API's own address", c.Upstream)
+	}
 }
 
 func prefixed(prefix string, fields []field) []field {
