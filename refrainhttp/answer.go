@@ -33,7 +33,8 @@ func (r *recorder) deliver(c *capture) {
 	case !bodyAllowed(c.status), len(c.trailer) > 0:
 		delete(h, "Content-Length")
 	default:
-		h["Content-Length"] = []string{strconv.Itoa(len(c.body))}
+		r.line[0] = strconv.Itoa(len(c.body))
+		h["Content-Length"] = r.line[:]
 	}
 	r.flowing = true
 	send(r.client, c.status, c.body, c.trailer)

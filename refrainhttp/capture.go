@@ -32,11 +32,18 @@ func (c *capture) class(t *classes, chosen *choice) Class {
 	return class
 }
 
-// outcome returns what is recorded of the answer under the class, or nil. An answer that does not tell whether the
-// operation happened is kept only if nobody can take it for a success.
-func (c *capture) outcome(class Class, work *workspace) *refrain.Outcome {
+// An ending is how an answer ends its operation, and what is recorded of it.
+type ending struct {
+	class   Class
+	outcome refrain.Outcome
+	kept    bool // the outcome is there
+}
+
+// ending returns that of the answer under the class. An answer that does not tell whether the operation happened is kept
+// only if nobody can take it for a success.
+func (c *capture) ending(class Class, work *workspace) ending {
 	if class == Release || class == Unknown && (c.status < 400 || c.truncated) {
-		return nil
+		return ending{class: class}
 	}
 	var room [16]field
 	s := stored{header: storable(room[:0], c), trailer: c.trailer}
@@ -48,18 +55,22 @@ func (c *capture) outcome(class Class, work *workspace) *refrain.Outcome {
 	}
 	n := len(meta)
 	kept := append(append(make([]byte, 0, n+len(body)), meta...), body...) // one allocation for both
-	return &refrain.Outcome{Status: c.status, Meta: kept[:n:n], Body: kept[n:], Omitted: c.omitted}
+	o := refrain.Outcome{Status: c.status, Meta: kept[:n:n], Body: kept[n:], Omitted: c.omitted}
+	return ending{class: class, outcome: o, kept: true}
 }
 
 // settle ends the attempt's claim.
-func settle(ctx context.Context, a *refrain.Attempt, class Class, o *refrain.Outcome) error {
-	switch class {
-	case Final:
-		return a.Finish(ctx, *o)
-	case Release:
+func (e *ending) settle(ctx context.Context, a *refrain.Attempt) error {
+	switch {
+	case e.class == Final:
+		return a.Finish(ctx, e.outcome)
+	case e.class == Release:
 		return a.Release(ctx)
+	case e.kept:
+		o := e.outcome // so that only this case needs a place for it beyond the request
+		return a.MarkUnknown(ctx, &o)
 	}
-	return a.MarkUnknown(ctx, o)
+	return a.MarkUnknown(ctx, nil)
 }
 
 // sniff returns the Content-Type that net/http would add to an answer, or "".

@@ -15,7 +15,7 @@ type exchange struct {
 	plan    *plan
 	client  http.ResponseWriter
 	request *http.Request
-	start   time.Time
+	start   time.Time // zero when nobody observes
 
 	key   clientKey
 	scope refrain.Scope
@@ -23,8 +23,12 @@ type exchange struct {
 	work  *workspace
 }
 
-func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Request) *exchange {
-	return &exchange{m: p.m, next: p.next, plan: found, client: w, request: r, start: time.Now()}
+func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Request) exchange {
+	x := exchange{m: p.m, next: p.next, plan: found, client: w, request: r}
+	if p.m.observer != nil {
+		x.start = time.Now()
+	}
+	return x
 }
 
 // serve enforces the policy.

@@ -13,13 +13,20 @@ import (
 // attempt, with room for what the handler says about the outcome.
 type execution struct {
 	context.Context
-	x        *exchange
+	x        exchange
 	attempt  *refrain.Attempt
 	recorder recorder
 	chosen   choice
 	body     bodyReader
 	settled  bool
 	status   Status
+	lines    [5]string // of the header fields that are set here
+}
+
+// line returns v as a header field's only line, in the i-th of the execution's.
+func (e *execution) line(i int, v string) []string {
+	e.lines[i] = v
+	return e.lines[i : i+1 : i+1]
 }
 
 // Value implements context.Context.
@@ -33,7 +40,7 @@ func (e *execution) Value(key any) any {
 // execute runs the handler in the client's goroutine but not in its context, records the outcome, and only then
 // answers.
 func (x *exchange) execute(a *refrain.Attempt) {
-	e := &execution{x: x, attempt: a}
+	e := &execution{x: *x, attempt: a} // it may live as long as what the handler leaves behind
 	e.body.rest = x.body.b
 	var cancel context.CancelFunc
 	e.Context, cancel = a.Context(x.request.Context())
@@ -62,7 +69,7 @@ func (x *exchange) execute(a *refrain.Attempt) {
 func (e *execution) abort() {
 	e.body.end()
 	if !e.settled {
-		e.settle(Unknown, nil)
+		e.settle(&ending{class: Unknown})
 	}
 	e.recorder.abandon()
 	e.x.m.log.Warn("handler did not return", "op", e.attempt.ID(), "route", e.x.plan.pattern)
@@ -106,15 +113,16 @@ func (e *execution) record(c *capture) {
 		c.header["Content-Type"] = []string{t} // else the replay would be sniffed by other rules than the first answer
 	}
 	class := c.class(e.x.plan.classes, &e.chosen)
-	e.settle(class, c.outcome(class, e.x.work))
+	end := c.ending(class, e.x.work)
+	e.settle(&end)
 }
 
-func (e *execution) settle(class Class, o *refrain.Outcome) {
+func (e *execution) settle(end *ending) {
 	e.settled = true
-	switch err := settle(e, e.attempt, class, o); {
+	switch err := end.settle(e, e.attempt); {
 	case err != nil:
 		e.status = StatusUnrecorded // the guard has logged why
-	case class == Unknown:
+	case end.class == Unknown:
 		e.status = StatusUnknown
 	default:
 		e.status = StatusExecuted
@@ -126,11 +134,9 @@ func (e *execution) mark() {
 	h := e.recorder.client.Header()
 	delete(h, headerReplayed)
 	delete(h, headerExpires)
-	values := []string{e.x.key.raw, string(e.status), ""}
-	h[headerKey], h[headerStatus] = values[0:1:1], values[1:2:2]
+	h[headerKey], h[headerStatus] = e.line(0, e.x.key.raw), e.line(1, string(e.status))
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
-		values[2] = r.Retain.UTC().Format(http.TimeFormat)
-		h[headerExpires] = values[2:3:3]
+		h[headerExpires] = e.line(2, e.x.m.dates.format(r.Retain))
 	}
 }
 
@@ -148,8 +154,7 @@ func (e *execution) request() *http.Request {
 	name := append(hex.AppendEncode(room[:0], id[:8]), '-') // the name that logs use too
 	fence := len(name)
 	attempt := string(strconv.AppendUint(name, e.attempt.Fence(), 10))
-	values := []string{attempt, attempt[fence:]}
-	r.Header[headerAttempt], r.Header[headerFence] = values[0:1:1], values[1:2:2]
+	r.Header[headerAttempt], r.Header[headerFence] = e.line(3, attempt), e.line(4, attempt[fence:])
 	delete(r.Header, "Expect") // it was met when the body was read
 	if len(r.Header["Accept-Encoding"]) > 0 {
 		// A retry may not accept the coding that this request accepts. Compression belongs in front, for each attempt anew.

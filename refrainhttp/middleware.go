@@ -17,6 +17,7 @@ type Middleware struct {
 	observer Observer
 	buffers  buffers
 	bodies   budget
+	dates    dates
 }
 
 // New returns a Middleware on the guard. The error names what is wrong with the Config.

@@ -115,14 +115,15 @@ func (x *exchange) record(a *refrain.Attempt) {
 		c.cookies = x.scope.Principal != ""
 		c.truncated = c.truncated || !returned
 		class := c.class(x.plan.classes, &w.chosen)
-		o := c.outcome(class, x.work)
+		end := c.ending(class, x.work)
 		x.m.buffers.put(w.buf)
 		status := StatusExecuted
 		if class == Unknown {
 			status = StatusUnknown
 		}
 		x.report(status, c.status, problemNone)
-		go func() { _ = settle(x.request.Context(), a, class, o) }() // the guard logs what goes wrong
+		client := x.request.Context()
+		go func() { _ = end.settle(client, a) }() // the guard logs what goes wrong
 	}()
 	ctx := context.WithValue(x.request.Context(), choiceKey{}, &w.chosen)
 	x.next.ServeHTTP(w, x.request.WithContext(ctx))

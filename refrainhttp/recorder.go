@@ -27,9 +27,10 @@ type recorder struct {
 	length    int64       // the declared Content-Length, or -1
 	written   int64       // what the handler wrote of the body
 
-	flowing bool // the client's header is sent; what comes is passed on
-	gone    bool // the client is: what comes is dropped
-	flushed bool // the handler asked for a flush while the answer was held back
+	line    [1]string // of the Content-Length that the client gets
+	flowing bool      // the client's header is sent; what comes is passed on
+	gone    bool      // the client is: what comes is dropped
+	flushed bool      // the handler asked for a flush while the answer was held back
 }
 
 // A gate settles an execution before its answer may flow.

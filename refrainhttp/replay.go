@@ -64,7 +64,7 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 	values := []string{x.key.raw, string(status), "true", "", ""}
 	h[headerKey], h[headerStatus], h[headerReplayed] = values[0:1:1], values[1:2:2], values[2:3:3]
 	if status == StatusReplayed {
-		values[3] = a.Record.Retain.UTC().Format(http.TimeFormat)
+		values[3] = x.m.dates.format(a.Record.Retain)
 		h[headerExpires] = values[3:4:4]
 	}
 	if !hasElement(x.request.Header["Te"], "trailers") {
