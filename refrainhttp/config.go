@@ -41,7 +41,8 @@ type Policy struct {
 	Mode Mode
 	Key  Key
 	// Principal says who a request comes from: the first source that it has. Two principals never share an operation. If
-	// nil, Authorization and then X-Api-Key; requests with neither share the scope of the unknown caller.
+	// nil, Authorization and then X-Api-Key; requests with neither share the scope of the unknown caller. Among those, two
+	// with different cookies are never taken for the same request: the second is a mismatch.
 	Principal []Source
 	// RouteScope says what of the route a key is bound to. If empty, RoutePattern.
 	RouteScope  RouteScope

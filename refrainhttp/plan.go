@@ -16,6 +16,7 @@ type plan struct {
 	key         keyReader
 	scope       scoper
 	fingerprint fingerprinter
+	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
 	classes     *classes
 	replay      map[string]bool // names of header fields, or nil
 }
@@ -52,6 +53,10 @@ func compile(pattern string, policy Policy) (*plan, error) {
 	}
 	if p.fingerprint, err = newFingerprinter(policy.Fingerprint); err != nil {
 		return nil, fmt.Errorf("fingerprint: %w", err)
+	}
+	p.strangers = p.fingerprint
+	if len(p.scope.principal) > 0 {
+		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
 	}
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
 		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
