@@ -259,7 +259,9 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 	switch {
 	case err == nil:
 		a.Record = next
-		a.guard.recall.keep(a.id, a.slot, &next, a.Now.Add(time.Since(t.granted)))
+		if s.Ending == Finished && a.guard.peeker == nil {
+			a.guard.recall.keep(a.id, a.slot, &next, a.Now.Add(time.Since(t.granted)))
+		}
 		a.guard.observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: a.guard.since(a.start)})
 	case errors.Is(err, ErrStale):
 		next = Record{} // the store knows more

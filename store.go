@@ -33,7 +33,8 @@ type Store interface {
 
 // A Peeker is a Store that has everything in memory. A Guard then keeps no outcomes in memory itself.
 type Peeker interface {
-	// Peek is Get without waiting for anything. It also returns the time by the store's clock.
+	// Peek is Get without waiting for anything. It also returns the time by the store's clock, which means nothing with the
+	// zero Record.
 	Peek(ID) (Record, time.Time)
 }
 

@@ -113,17 +113,17 @@ func (s *Store) Get(_ context.Context, id refrain.ID) (refrain.Record, error) {
 
 // Peek implements refrain.Peeker. A closed store knows nothing.
 func (s *Store) Peek(id refrain.ID) (refrain.Record, time.Time) {
-	now := time.Now()
 	if s.closed.Load() {
-		return refrain.Record{}, now
+		return refrain.Record{}, time.Time{}
 	}
 	sh := s.shard(&id)
 	sh.mu.Lock()
 	r, known := sh.records[id]
 	sh.mu.Unlock()
 	if !known {
-		return refrain.Record{}, now
+		return refrain.Record{}, time.Time{}
 	}
+	now := time.Now()
 	return r.unpack().At(now), now
 }
 
