@@ -2,250 +2,120 @@ package pebblestore
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/refrain-dev/refrain"
 )
 
-// The committer is the only one who writes. It gathers requests in a group, decides each of them on what is durable and what
-// was decided before it, and commits the changes of the group with one sync. Only then does it show them and answer. While a
-// group is being synced, the next one is gathered and decided; it is committed after it, so that it may build on it.
+// A committer makes changes durable, many with one sync. Callers put their requests into the open group, each decided on what
+// is durable and what was decided before it. One goroutine, the syncer, takes the open group as soon as it is done with the
+// last one and commits it; another, the answerer, then shows its changes and answers. So while a group is being synced the next
+// one is gathered and decided already. It may build on the first, because it is committed after it.
 type committer struct {
 	store *Store
-	last  uint64 // number handed out, a fence or an outcome's; the epoch is its upper half
 
-	open     *group     // gathers
-	inFlight *group     // is being synced, if not nil
-	free     []*group   // to be used again
-	deferred []*request // that cannot be decided in the open group
-	taken    []*request
+	mu     sync.Mutex // guards what follows, and the open group
+	last   uint64     // number handed out, a fence or an outcome's; the epoch is its upper half
+	open   *group
+	flying *group // is being synced, if not nil
+	free   []*group
+	closed error // why nothing is taken any more
+	key    []byte
+	value  []byte
 
-	batches chan *pebble.Batch // to the syncer
-	synced  chan error         // from the syncer
-
-	key, value []byte // scratch
-}
-
-// A group is requests that are answered after one sync.
-type group struct {
-	requests []*request
-	changed  []*request // those of them that change a record
-	bytes    int
-	batch    *pebble.Batch
-	swept    [2][]held // heads and outcomes that it drops
+	wake   chan struct{} // of one slot: the open group has something, or nothing more will come
+	synced chan *group   // from the syncer to the answerer
 }
 
 func newCommitter(s *Store, epoch uint64) *committer {
-	c := &committer{
-		store: s, last: epoch << 32,
-		batches: make(chan *pebble.Batch, 1), synced: make(chan error, 1),
-	}
-	for range 3 { // one open, one in flight, one being answered
-		c.free = append(c.free, &group{batch: s.db.NewBatch()})
-	}
-	c.renew()
-	return c
-}
-
-// run works until the queue is closed and everything in it is answered, or until a fault.
-func (c *committer) run() {
-	go c.syncer()
-	defer close(c.batches)
-	for {
-		closed := c.gather()
-		if c.inFlight == nil {
-			c.advance(nil, nil)
-		}
-		if closed && c.inFlight == nil && len(c.deferred) == 0 {
-			return
-		}
-		select {
-		case <-c.store.queue.wake:
-		case err := <-c.synced:
-			synced := c.inFlight
-			c.inFlight = nil
-			c.advance(synced, err)
-		case <-c.store.fault.dead:
-			return // nobody waits for an answer any more
-		}
+	return &committer{
+		store: s, last: epoch << 32, open: s.newGroup().begin(),
+		wake: make(chan struct{}, 1), synced: make(chan *group, 1),
 	}
 }
 
-// gather takes what waits into the open group, as much as it has room for.
-func (c *committer) gather() (closed bool) {
-	c.taken, closed = c.store.queue.take(c.taken[:0], groupRequests-len(c.open.requests), groupBytes-c.open.bytes)
-	for _, r := range c.taken {
-		c.consider(r)
+// take decides the request in the open group. If it cannot, because the caller saw what no longer holds, it reports false, and
+// returns what the caller must wait for before it looks again, or nil.
+func (c *committer) take(r *request) (taken bool, wait <-chan struct{}, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed != nil:
+		return false, nil, c.closed
+	case c.open.full():
+		return false, c.open.handed, nil
 	}
-	clear(c.taken)
-	return closed
-}
-
-// consider decides the request in the open group, or puts it off.
-func (c *committer) consider(r *request) {
-	if !c.decide(r) {
-		c.deferred = append(c.deferred, r)
-		return
+	taken, written, wait := c.decide(r)
+	if !taken {
+		return false, wait, nil
 	}
-	c.open.requests = append(c.open.requests, r)
-	c.open.bytes += r.size()
-}
-
-// handOver has the open group synced, if it changes anything, and opens the next.
-func (c *committer) handOver() (handed *group) {
-	if len(c.open.requests) == 0 {
-		return nil
-	}
-	handed = c.open
-	c.renew()
-	if !handed.batch.Empty() {
-		c.inFlight = handed
-		c.batches <- handed.batch
-		return nil
-	}
-	return handed
-}
-
-// advance answers the group that was in flight, if any, but not before the next one is on its way to the disk. A group that
-// only read is answered after it: it may have read what it changed.
-func (c *committer) advance(synced *group, err error) {
-	read := c.handOver()
-	if synced != nil {
-		c.answer(synced, err)
-	}
-	if read != nil {
-		c.answer(read, c.store.fault.Err())
-	}
-	c.reconsider()
-}
-
-// answer ends a group. If it was committed, everyone sees its changes from now on.
-func (c *committer) answer(g *group, err error) {
-	if err == nil {
-		c.show(g)
-	}
-	for _, r := range g.requests {
-		if err != nil {
-			r.err = err
-		}
-		r.done <- struct{}{}
-	}
-	g.batch.Reset()
-	clear(g.requests)
-	clear(g.changed)
-	*g = group{requests: g.requests[:0], changed: g.changed[:0], batch: g.batch}
-	c.free = append(c.free, g)
-}
-
-func (c *committer) show(g *group) {
-	for _, r := range g.changed {
-		c.store.live.end(r)
-	}
-	c.store.heads.drop(g.swept[0])
-	c.store.outcomes.drop(g.swept[1])
-}
-
-// renew opens a group.
-func (c *committer) renew() {
-	last := len(c.free) - 1
-	c.open, c.free = c.free[last], c.free[:last]
-}
-
-// reconsider tries once more what was deferred.
-func (c *committer) reconsider() {
-	again := c.deferred
-	c.deferred = nil
-	for _, r := range again {
-		c.consider(r)
-	}
-}
-
-// decide applies the request to the newest state of its record, and reports false if it must wait for the next group: one
-// group changes a record at most once.
-func (c *committer) decide(r *request) bool {
-	switch r.kind {
-	case sweeping:
-		c.sweep()
-		return true
-	case renewing:
-		var done bool
-		done, r.err = c.store.live.renew(r.renew, c.store.clock.now())
-		return done
-	}
-	sh := c.store.live.shard(&r.id)
-	sh.mu.Lock()
-	e := sh.records[r.id]
-	if e == nil {
-		version := sh.versions[r.id[1]]
-		sh.mu.Unlock()
-		onDisk, err := c.onDisk(r, version)
-		if r.err = err; err != nil {
-			return true
-		}
-		sh.mu.Lock()
-		e = &liveRecord{stored: onDisk}
-	}
-	taken, written := c.apply(r, e)
-	if written {
-		sh.begin(e, r)
-	}
-	sh.mu.Unlock()
-	if written {
+	c.open.add(r)
+	if r.changed = written; written {
 		c.write(r)
 	}
-	return taken
-}
-
-// onDisk returns the record that nobody is changing and that is not in memory.
-func (c *committer) onDisk(r *request, version uint32) (stored, error) {
-	if r.seen.onDisk && r.seen.version == version {
-		return r.seen.stored, nil
+	if len(c.open.requests) == 1 {
+		c.signal()
 	}
-	return c.store.read(r.id)
+	return true, nil, nil
 }
 
-// apply decides the request on the record. The shard is locked, so that nobody renews it meanwhile.
-func (c *committer) apply(r *request, e *liveRecord) (taken, written bool) {
-	r.old = e.stored
+func (c *committer) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// decide applies the request to the newest state of its record. The record's shard is locked, so that nobody renews it
+// meanwhile. A group changes a record at most once: a second change waits for the first to be over.
+func (c *committer) decide(r *request) (taken, written bool, wait <-chan struct{}) {
+	sh := c.store.live.shard(&r.id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e := sh.records[r.id]
+	switch {
+	case e == nil && (!r.seen.onDisk || sh.versions[r.id[1]] != r.seen.version):
+		return false, false, nil
+	case e == nil:
+		e = &liveRecord{stored: r.seen.stored}
+	}
+	r.old, r.at = e.stored, c.store.clock.now()
 	if e.pending != nil {
 		r.old = e.pending.new
 	}
-	r.new, r.at = stored{}, c.store.clock.now()
-	switch r.kind {
-	case claiming:
-		r.decision, written = r.claim.Apply(r.old.Record, r.at, c.next())
-		r.new.Record = r.decision.Record
-	case settling:
-		r.record, written, r.err = r.settle.Apply(r.old.Record, r.at)
-		r.new.Record = r.record
+	r.new = stored{}
+	r.new.Record, written = r.apply(&r.old.Record, r.at, c.next())
+	if !written {
+		return true, false, nil
 	}
-	if written && e.pending != nil && e.pending.group == c.open {
-		return false, false
+	if e.pending != nil && e.pending.group == c.open {
+		return false, false, c.open.finished
 	}
-	r.group = c.open
-	return true, written
+	sh.begin(e, r)
+	return true, true, nil
 }
 
 // next returns a number greater than all before, also those before a crash: a new epoch is durable with the first use of it.
 func (c *committer) next() uint64 {
 	c.last++
 	if uint32(c.last) == 0 {
-		_ = c.open.batch.Set(epochKey, encodeEpoch(c.last>>32), nil) // a batch in memory cannot fail
+		_ = c.open.running.Set(epochKey, encodeEpoch(c.last>>32), nil) // a batch in memory cannot fail
 	}
 	return c.last
 }
 
 // write puts the request's change into the batch: it takes away what the disk has of the record and adds what is new.
 func (c *committer) write(r *request) {
-	c.open.changed = append(c.open.changed, r)
 	c.erase(r.id, &r.old)
 	switch r.new.State {
 	case refrain.StateRunning:
 		r.new.running = true
 		c.key = appendRunningKey(c.key[:0], r.new.Fence, r.id)
 		c.value = refrain.AppendRecord(c.value[:0], r.id, r.new.Record)
-		_ = c.open.batch.Set(c.key, c.value, nil)
+		_ = c.open.running.Set(c.key, c.value, nil)
 	case refrain.StateUnknown:
 		c.writeEnded(r, eternal, eternal)
 	case refrain.StateDone:
@@ -258,15 +128,15 @@ func (c *committer) erase(id refrain.ID, old *stored) {
 	if old.running {
 		c.key = appendRunningKey(c.key[:0], old.Fence, id)
 		// The key was set once, so that both can vanish together at the next flush.
-		_ = c.open.batch.SingleDelete(c.key, nil)
+		_ = c.open.running.SingleDelete(c.key, nil)
 	}
 	if old.head != (generation{}) {
 		c.key = appendHeadKey(c.key[:0], old.head, id)
-		_ = c.open.batch.Delete(c.key, nil)
+		_ = c.open.heads.Delete(c.key, nil)
 	}
 	if old.outcome.generation == eternal {
 		c.key = appendOutcomeKey(c.key[:0], old.outcome)
-		_ = c.open.batch.Delete(c.key, nil)
+		_ = c.open.outcomes.Delete(c.key, nil)
 	}
 }
 
@@ -279,30 +149,143 @@ func (c *committer) writeEnded(r *request, head, outcome generation) {
 		r.new.outcome = place{outcome, c.next()}
 		c.key = appendOutcomeKey(c.key[:0], r.new.outcome)
 		c.value = refrain.AppendRecord(c.value[:0], r.id, r.new.Record)
-		_ = c.open.batch.Set(c.key, c.value, nil)
+		_ = c.open.outcomes.Set(c.key, c.value, nil)
 	}
 	c.key = appendHeadKey(c.key[:0], head, r.id)
 	c.value = appendHead(c.value[:0], r.id, r.new.Record, r.new.outcome)
-	_ = c.open.batch.Set(c.key, c.value, nil)
+	_ = c.open.heads.Set(c.key, c.value, nil)
 }
 
 // sweep drops the generations in which nothing lives any more: one range each, whatever it holds.
-func (c *committer) sweep() {
-	now := c.store.clock.now()
-	c.open.swept = [2][]held{c.store.heads.over(now), c.store.outcomes.over(now)}
+func (c *committer) sweep(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	swept := [2][]held{c.store.heads.over(now), c.store.outcomes.over(now)}
+	if c.closed != nil || len(swept[0])+len(swept[1]) == 0 {
+		return
+	}
 	for i, prefix := range []byte{prefixHead, prefixOutcome} {
-		for _, g := range c.open.swept[i] {
+		for _, g := range swept[i] {
 			start, end := rangeOf(prefix, g.generation)
-			_ = c.open.batch.DeleteRange(start, end, nil)
+			_ = c.open.running.DeleteRange(start, end, nil)
+		}
+	}
+	c.open.swept = swept
+	c.signal()
+}
+
+// close refuses further requests, now that there is a reason, and lets the goroutines end.
+func (c *committer) close(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == nil {
+		c.closed = why
+		c.signal()
+	}
+}
+
+// syncer commits one group after the other.
+func (c *committer) syncer() {
+	defer close(c.synced)
+	for range c.wake {
+		for {
+			g, more := c.handOver()
+			if !more {
+				return
+			}
+			if g == nil {
+				break
+			}
+			g.err = c.store.sync(g.batch())
+			c.synced <- g
 		}
 	}
 }
 
-// syncer makes one batch after the other durable.
-func (c *committer) syncer() {
-	for b := range c.batches {
-		c.synced <- c.store.sync(b)
+// handOver takes the open group, if there is anything in it, and opens the next. It reports whether there will be more.
+func (c *committer) handOver() (g *group, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.store.fault.Err() != nil {
+		return nil, false // what is open is abandoned
 	}
+	if len(c.open.requests) == 0 && c.open.running.Empty() {
+		return nil, c.closed == nil
+	}
+	g = c.open
+	c.flying = g
+	close(g.handed)
+	if last := len(c.free) - 1; last >= 0 {
+		c.open, c.free = c.free[last].begin(), c.free[:last]
+	} else {
+		c.open = c.store.newGroup().begin()
+	}
+	return g, true
+}
+
+// answerer shows and answers the groups in their order, until the syncer ends or there is a fault.
+func (c *committer) answerer() {
+	for {
+		select {
+		case g, more := <-c.synced:
+			if !more {
+				return
+			}
+			c.finish(g)
+		case <-c.store.fault.dead:
+			c.abandon(c.store.fault.err)
+			return
+		}
+	}
+}
+
+// finish ends a group. If it was committed, everyone sees its changes from now on.
+func (c *committer) finish(g *group) {
+	if g.err == nil {
+		c.show(g)
+	}
+	g.answer(g.err)
+	g.reset()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flying == g {
+		c.flying = nil
+	}
+	c.free = append(c.free, g)
+}
+
+func (c *committer) show(g *group) {
+	for _, r := range g.requests {
+		if r.changed {
+			c.store.live.end(r)
+		}
+	}
+	if len(g.swept[0])+len(g.swept[1]) > 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.store.heads.drop(g.swept[0])
+		c.store.outcomes.drop(g.swept[1])
+	}
+}
+
+// abandon answers everyone after a fault. Nobody can tell what of the group that was being synced is on the disk, nor whether
+// Pebble still holds its batch.
+func (c *committer) abandon(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = err
+	select {
+	case g := <-c.synced:
+		if g != nil && g != c.flying {
+			g.answer(err)
+		}
+	default:
+	}
+	if c.flying != nil {
+		c.flying.answer(err)
+	}
+	close(c.open.handed)
+	c.open.answer(err)
 }
 
 // sync makes the batch durable. Any failure is a fault of the store: nobody can tell what of the batch is on the disk. Pebble
@@ -313,6 +296,9 @@ func (s *Store) sync(b *pebble.Batch) (err error) {
 			err = s.fault.fail(fmt.Errorf("committing: %v", p))
 		}
 	}()
+	if b.Empty() {
+		return s.fault.Err()
+	}
 	if err := s.db.Apply(b, pebble.Sync); err != nil {
 		return s.fault.fail(fmt.Errorf("committing: %w", err))
 	}

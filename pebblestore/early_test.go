@@ -165,39 +165,6 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
-// TestWithdraw checks that a request that no group has taken can be withdrawn, and leaves the others alone.
-func TestWithdraw(t *testing.T) {
-	t.Parallel()
-	q := newQueue()
-	var all []*request
-	for range 4 {
-		r := &request{done: make(chan struct{}, 1)}
-		all = append(all, r)
-		if err := q.put(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !q.withdraw(all[1]) || !q.withdraw(all[3]) || q.withdraw(all[1]) {
-		t.Error("withdraw: got another answer than yes, yes, and no to the second try")
-	}
-	taken, _ := q.take(nil, 1, groupBytes)
-	rest, _ := q.take(nil, 10, groupBytes)
-	if len(taken) != 1 || len(rest) != 1 || taken[0] != all[0] || rest[0] != all[2] {
-		t.Errorf("take: got %d and %d requests, want the first and the third", len(taken), len(rest))
-	}
-	if q.withdraw(all[0]) {
-		t.Error("withdraw of a taken request: got yes, want no")
-	}
-	if err := q.put(all[1]); err != nil {
-		t.Fatal(err)
-	}
-	q.close()
-	<-all[1].done
-	if !errors.Is(all[1].err, refrain.ErrClosed) || !errors.Is(q.put(all[3]), refrain.ErrClosed) {
-		t.Errorf("a closed queue: got error %v, want %v", all[1].err, refrain.ErrClosed)
-	}
-}
-
 // TestAnswersInOrder has a second settlement of a claim decided while the sync of the first is held up. It writes nothing, but
 // may be answered only when everyone can see what the first has made durable.
 func TestAnswersInOrder(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // A filter tells which operations are not in a generation, without asking the disk: a Bloom filter, about one wrong "may be"
-// in a hundred. Adding and asking may run concurrently.
+// in two hundred for a million records. Adding and asking may run concurrently.
 type filter struct {
 	chunks   atomic.Pointer[[]chunk]
 	complete atomic.Bool // it knows every record of the generation
@@ -33,10 +33,10 @@ type block [8]uint64
 const (
 	firstChunk     = 1 << 10  // blocks: 64 KiB
 	largestChunk   = 1 << 14  // blocks: 1 MiB
-	recordsOfBlock = 42       // 12 bits each
+	recordsOfBlock = 32        // 16 bits each
 	blockSize      = 64       // bytes
 	bitsOfRecord   = 7        // set in its block
-	filterLimit    = 64 << 20 // bytes of all filters of a store, which is for 40 million records
+	filterLimit    = 64 << 20 // bytes of all filters of a store, which is for 30 million records
 )
 
 // newFilter returns a filter that knows no record and counts its memory in bytes.

@@ -83,21 +83,21 @@ func (l *live) end(r *request) {
 	}
 }
 
-// renew applies the renewal, unless the record is being changed: then it must wait its turn.
-func (l *live) renew(r refrain.Renewal, now time.Time) (done bool, err error) {
+// renew applies the renewal, unless the record is being changed: then it returns what to wait for.
+func (l *live) renew(r refrain.Renewal, now time.Time) (wait <-chan struct{}, err error) {
 	sh := l.shard(&r.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e := sh.records[r.ID]
 	switch {
 	case e == nil:
-		return true, refrain.ErrStale // whatever runs is held
+		return nil, refrain.ErrStale // whatever runs is held
 	case e.pending != nil:
-		return false, nil
+		return e.pending.group.finished, nil
 	}
 	next, err := r.Apply(e.Record, now)
 	if err == nil {
 		e.Record = next
 	}
-	return true, err
+	return nil, err
 }

@@ -24,9 +24,10 @@ func (s *Store) open() (err error) {
 		return errors.Join(err, s.lock.Close())
 	}
 	s.measure()
+	go s.committer.syncer()
 	go func() {
 		defer close(s.idle)
-		s.committer.run()
+		s.committer.answerer()
 	}()
 	s.ended.Go(s.tend)
 	s.ended.Go(s.fillFilters)

@@ -17,7 +17,7 @@ func (s *Store) options() *pebble.Options {
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
 		CacheSize:                   16 << 20,
-		L0CompactionThreshold:       8,
+		L0CompactionThreshold:       20,
 		L0StopWritesThreshold:       1000,
 		Logger:                      pebbleLogger{s.log, s.fault},
 		EventListener: &pebble.EventListener{

@@ -51,7 +51,6 @@ type Store struct {
 	heads, outcomes generations
 	filterBytes     atomic.Int64
 	requests        requests
-	queue           *queue
 	committer       *committer
 
 	low    atomic.Bool // less than minFree is free
@@ -82,7 +81,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 func newStore(dir string, cfg Config) *Store {
 	s := &Store{
 		dir: dir, minFree: cfg.MinFree, log: cfg.Logger, tune: cfg.tune,
-		fault: newFault(), clock: clock{machine: cfg.machine}, live: newLive(), queue: newQueue(),
+		fault: newFault(), clock: clock{machine: cfg.machine}, live: newLive(),
 		stop: make(chan struct{}), idle: make(chan struct{}),
 	}
 	if s.minFree == 0 {
@@ -144,7 +143,7 @@ func (s *Store) Close() error {
 func (s *Store) close() error {
 	close(s.stop)
 	close(s.disk.hurried)
-	s.queue.close()
+	s.committer.close(refrain.ErrClosed)
 	closed := make(chan error, 1)
 	go func() {
 		<-s.idle

@@ -15,8 +15,6 @@ const tendPause = 250 * time.Millisecond
 func (s *Store) tend() {
 	tick := time.NewTicker(tendPause)
 	defer tick.Stop()
-	sweep := &request{kind: sweeping, done: make(chan struct{}, 1)}
-	sweep.done <- struct{}{} // ready to be queued
 	for {
 		select {
 		case <-tick.C:
@@ -24,11 +22,7 @@ func (s *Store) tend() {
 			return
 		}
 		s.measure()
-		select {
-		case <-sweep.done:
-			_ = s.queue.put(sweep) // when it is closed, so is the store
-		default: // the last one is still under way
-		}
+		s.committer.sweep(s.clock.now())
 	}
 }
 

@@ -13,59 +13,75 @@ import (
 // Claim implements refrain.Store. Whoever does not get the claim is answered without waiting for a commit. The error is
 // refrain.ErrFull when the claim would be a new one and less than Config.MinFree is free on the disk.
 func (s *Store) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
-	d, err := s.claim(ctx, c)
-	if err != nil {
+	r := s.requests.get()
+	r.id, r.claim = c.ID, &c
+	if err := s.transition(ctx, r); err != nil {
 		return refrain.Decision{}, fmt.Errorf("claiming %s: %w", c.ID, err)
 	}
-	return d, nil
-}
-
-func (s *Store) claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
-	seen, err := s.look(c.ID)
-	if err != nil {
-		return refrain.Decision{}, err
-	}
-	if d, written := c.Apply(seen.Record, s.clock.now(), 0); !written {
-		return d, nil
-	}
-	if err := s.room(); err != nil {
-		return refrain.Decision{}, err
-	}
-	r := s.requests.get()
-	r.kind, r.id, r.claim, r.seen = claiming, c.ID, c, seen
-	if err := s.ask(ctx, r); err != nil {
-		return refrain.Decision{}, err
-	}
-	d, err := r.decision, r.err
+	d := refrain.Decision{Verdict: r.verdict, Record: r.new.Record, Now: r.at}
 	s.requests.put(r)
-	return d, err
+	return d, nil
 }
 
 // Settle implements refrain.Store.
 func (s *Store) Settle(ctx context.Context, e refrain.Settlement) (refrain.Record, error) {
-	next, err := s.settle(ctx, e)
-	if err != nil {
+	r := s.requests.get()
+	r.id, r.settlement = e.ID, &e
+	if err := s.transition(ctx, r); err != nil {
 		return refrain.Record{}, fmt.Errorf("settling %s: %w", e.ID, err)
 	}
+	next := r.new.Record
+	s.requests.put(r)
 	return next, nil
 }
 
-func (s *Store) settle(ctx context.Context, e refrain.Settlement) (refrain.Record, error) {
-	seen, err := s.look(e.ID)
-	if err != nil {
-		return refrain.Record{}, err
+// transition decides the request: at once if it changes nothing, else with a commit. The answer is in the request when the
+// error is nil; with an error, the request may still be under way.
+func (s *Store) transition(ctx context.Context, r *request) (err error) {
+	for {
+		if r.seen, err = s.look(r.id); err != nil {
+			return err
+		}
+		var written bool
+		r.at = s.clock.now()
+		if r.new.Record, written = r.apply(&r.seen.Record, r.at, 0); !written {
+			return r.err
+		}
+		if err := s.room(); err != nil && r.claim != nil {
+			return err
+		}
+		taken, wait, err := s.committer.take(r)
+		switch {
+		case err != nil:
+			return err
+		case taken:
+			return s.await(ctx, r)
+		case wait != nil:
+			if err := pause(ctx, wait); err != nil {
+				return err
+			}
+		}
 	}
-	if next, written, err := e.Apply(seen.Record, s.clock.now()); !written {
-		return next, err
+}
+
+// await waits for the answer to a request that a group has taken.
+func (s *Store) await(ctx context.Context, r *request) error {
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the commit goes on without its caller: %w", refrain.ErrUnavailable, context.Cause(ctx))
 	}
-	r := s.requests.get()
-	r.kind, r.id, r.settle, r.seen = settling, e.ID, e, seen
-	if err := s.ask(ctx, r); err != nil {
-		return refrain.Record{}, err
+}
+
+// pause waits, before anything was decided, unless the caller leaves first.
+func pause(ctx context.Context, wait <-chan struct{}) error {
+	select {
+	case <-wait:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: nothing was written: %w", refrain.ErrUnavailable, context.Cause(ctx))
 	}
-	next, err := r.record, r.err
-	s.requests.put(r)
-	return next, err
 }
 
 // Renew implements refrain.Store. The new lease is in memory only: after a restart the claim has the lease it was made with.
@@ -76,21 +92,19 @@ func (s *Store) Renew(ctx context.Context, r refrain.Renewal) error {
 	return nil
 }
 
-func (s *Store) renew(ctx context.Context, n refrain.Renewal) error {
-	if err := s.usable(); err != nil {
-		return err
+func (s *Store) renew(ctx context.Context, r refrain.Renewal) error {
+	for {
+		if err := s.usable(); err != nil {
+			return err
+		}
+		wait, err := s.live.renew(r, s.clock.now())
+		if wait == nil {
+			return err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
 	}
-	if done, err := s.live.renew(n, s.clock.now()); done {
-		return err
-	}
-	r := s.requests.get()
-	r.kind, r.id, r.renew = renewing, n.ID, n
-	if err := s.ask(ctx, r); err != nil {
-		return err
-	}
-	err := r.err
-	s.requests.put(r)
-	return err
 }
 
 // Get implements refrain.Store.
@@ -100,25 +114,6 @@ func (s *Store) Get(_ context.Context, id refrain.ID) (refrain.Record, error) {
 		return refrain.Record{}, fmt.Errorf("reading %s: %w", id, err)
 	}
 	return seen.At(s.clock.now()), nil
-}
-
-// ask queues the request and waits for the committer's answer, which is in r when the error is nil. With an error, r belongs
-// to the committer.
-func (s *Store) ask(ctx context.Context, r *request) error {
-	if err := s.queue.put(r); err != nil {
-		return err
-	}
-	select {
-	case <-r.done:
-		return nil
-	case <-s.fault.dead:
-		return s.fault.err
-	case <-ctx.Done():
-	}
-	if s.queue.withdraw(r) {
-		return fmt.Errorf("%w: nothing was written: %w", refrain.ErrUnavailable, context.Cause(ctx))
-	}
-	return fmt.Errorf("%w: the commit goes on without its caller: %w", refrain.ErrUnavailable, context.Cause(ctx))
 }
 
 // look returns the durable record. See live for why it looks twice.
