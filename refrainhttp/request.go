@@ -10,11 +10,19 @@ import (
 // header that removes neither them nor the key.
 func ownHeader(h http.Header, keyNames []string) http.Header {
 	own := maps.Clone(h)
-	stripOurs(own)
+	if spoofed(h) {
+		stripOurs(own)
+	}
 	if lines := h["Connection"]; len(lines) > 0 {
 		own["Connection"] = keepEndToEnd(lines, keyNames)
 	}
 	return own
+}
+
+// spoofed reports whether a client sent a field that only this package sets.
+func spoofed(h http.Header) bool {
+	return h[headerStatus] != nil || h[headerReplayed] != nil || h[headerExpires] != nil || h[headerAttempt] != nil ||
+		h[headerFence] != nil
 }
 
 func stripOurs(h http.Header) {
@@ -27,11 +35,7 @@ func stripOurs(h http.Header) {
 
 // stripped returns the request without the fields that only this package sets.
 func stripped(r *http.Request) *http.Request {
-	spoofed := false
-	for _, name := range [...]string{headerStatus, headerReplayed, headerExpires, headerAttempt, headerFence} {
-		spoofed = spoofed || r.Header[name] != nil
-	}
-	if !spoofed {
+	if !spoofed(r.Header) {
 		return r
 	}
 	c := *r
