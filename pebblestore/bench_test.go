@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -200,4 +201,147 @@ func medianRatio(a, b []time.Duration) float64 {
 	}
 	slices.Sort(ratios)
 	return ratios[len(ratios)/2]
+}
+
+// BenchmarkClaimLatency compares the latency of claims, of first executions from 64 goroutines, at 10,000 and at 1,000,000
+// records. The two stores take turns; ratio is that of the two 99th percentiles.
+func BenchmarkClaimLatency(b *testing.B) {
+	const goroutines, turn = 64, 2000
+	small, large := recorded(b, 10_000), recorded(b, 1_000_000)
+	var ours [2][]time.Duration
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= turn {
+		for i, s := range []*Store{small, large} {
+			ours[i] = append(ours[i], claimLatencies(s, min(left, turn), goroutines)...)
+		}
+	}
+	atSmall, atLarge := percentile(ours[0], 99), percentile(ours[1], 99)
+	b.ReportMetric(float64(atSmall.Microseconds()), "p99-us-10k")
+	b.ReportMetric(float64(atLarge.Microseconds()), "p99-us-1M")
+	b.ReportMetric(float64(atLarge)/float64(atSmall), "ratio")
+	b.ReportMetric(0, "ns/op")
+}
+
+// recorded returns a store with so many recorded operations.
+func recorded(b *testing.B, n int) *Store {
+	b.Helper()
+	s := openStore(b, b.TempDir(), Config{})
+	b.Cleanup(func() { s.Close() })
+	timed(n, 256, func() error { return runOperation(s) })
+	return s
+}
+
+func claimLatencies(s *Store, n, goroutines int) []time.Duration {
+	all := make([]time.Duration, n)
+	var next atomic.Int64
+	timed(n, goroutines, func() error {
+		c := newClaim()
+		start := time.Now()
+		_, err := s.Claim(context.Background(), c)
+		all[next.Add(1)-1] = time.Since(start)
+		if err != nil {
+			return err
+		}
+		_, err = s.Settle(context.Background(), finishOf(c))
+		return err
+	})
+	return all
+}
+
+func percentile(ds []time.Duration, p int) time.Duration {
+	slices.Sort(ds)
+	return ds[len(ds)*p/100]
+}
+
+// BenchmarkOpen opens a store with 1,000,000 recorded operations and 1,000 running ones, as its process left it when it was
+// killed and as it left it when it was closed, and answers one replay.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s := openStore(b, dir, Config{})
+	c := newClaim()
+	c.Lease = time.Hour
+	timed(1_000_000, 256, func() error { return runOperation(s) })
+	for range 1000 {
+		if _, err := s.Claim(b.Context(), newClaim()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if _, err := s.Claim(b.Context(), c); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.Settle(b.Context(), finishOf(c)); err != nil {
+		b.Fatal(err)
+	}
+	killed := b.TempDir()
+	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("killed", func(b *testing.B) {
+		for range b.N {
+			b.StopTimer()
+			again := b.TempDir()
+			if err := os.CopyFS(again, os.DirFS(killed)); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			openAndReplay(b, again, c)
+		}
+	})
+	b.Run("closed", func(b *testing.B) {
+		for range b.N {
+			openAndReplay(b, dir, c)
+		}
+	})
+}
+
+func openAndReplay(b *testing.B, dir string, c refrain.Claim) {
+	b.Helper()
+	s := openStore(b, dir, Config{})
+	fillRandom(c.Token[:])
+	if d, err := s.Claim(b.Context(), c); err != nil || d.Verdict != refrain.Replay {
+		b.Fatalf("Claim: got verdict %v, error %v, want %v", d.Verdict, err, refrain.Replay)
+	}
+	b.StopTimer()
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.StartTimer()
+}
+
+// BenchmarkMemory reports the resident memory after distinct operations with answers of 200 bytes: run it with
+// -benchtime 1000000x, in a process of its own.
+func BenchmarkMemory(b *testing.B) {
+	s := openStore(b, b.TempDir(), Config{})
+	defer s.Close()
+	o := refrain.Outcome{Status: 201, Body: make([]byte, 200)}
+	timed(b.N, 64, func() error {
+		c := newClaim()
+		if _, err := s.Claim(context.Background(), c); err != nil {
+			return err
+		}
+		e := finishOf(c)
+		e.Outcome = &o
+		_, err := s.Settle(context.Background(), e)
+		return err
+	})
+	b.ReportMetric(float64(residentBytes(b))/(1<<20), "MiB-resident")
+}
+
+func residentBytes(b *testing.B) int64 {
+	b.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Skipf("SKIPPED: %v", err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); err == nil {
+			return kib << 10
+		}
+	}
+	b.Skip("SKIPPED: the system does not tell")
+	return 0
 }

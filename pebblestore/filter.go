@@ -33,7 +33,7 @@ type block [8]uint64
 const (
 	firstChunk     = 1 << 10  // blocks: 64 KiB
 	largestChunk   = 1 << 14  // blocks: 1 MiB
-	recordsOfBlock = 32        // 16 bits each
+	recordsOfBlock = 32       // 16 bits each
 	blockSize      = 64       // bytes
 	bitsOfRecord   = 7        // set in its block
 	filterLimit    = 64 << 20 // bytes of all filters of a store, which is for 30 million records
