@@ -23,7 +23,8 @@ type Attempt struct {
 	guard       *Guard
 	id          ID
 	fingerprint Fingerprint
-	slot        uint32 // of its key, in the recall
+	slot        uint32    // of its key, in the recall
+	next        time.Time // while another process works on it: when the store may be asked again
 	policy      Policy
 	start       time.Time
 
@@ -55,10 +56,16 @@ func (a *Attempt) lead(w *wait) error {
 	f := &a.tenure.flight
 	if !a.guard.enter() {
 		f.publish(Decision{}, ErrClosed)
-		f.land(a.id, Record{})
+		f.land(a.id, Record{}, time.Time{})
 		return ErrClosed
 	}
 	defer a.land()
+	if left := time.Until(a.next); left > 0 { // the one who led before has asked just now: what it heard still holds
+		f.publish(Decision{Verdict: InFlight, Record: a.Record, Now: a.Now}, nil)
+		if !w.pause(left) {
+			return nil
+		}
+	}
 	claim := Claim{
 		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
@@ -85,6 +92,7 @@ func (a *Attempt) ask(ctx context.Context, c Claim) error {
 	case Run:
 		a.own(c.Token) // before the followers know, so that it is a claim before anyone waits for it
 	case InFlight:
+		a.next = time.Now().Add(remotePoll)
 	default:
 		a.guard.recall.keep(a.id, a.slot, &d.Record, d.Now)
 	}
@@ -99,11 +107,11 @@ func (a *Attempt) land() {
 	}
 	f := &a.tenure.flight
 	f.publish(Decision{}, ErrUnavailable) // changes nothing, unless the store panicked
-	var settled Record
-	if a.Verdict != InFlight { // else nobody watches it from now on: followers with patience ask the store
-		settled = a.Record
+	if a.Verdict == InFlight {            // nobody watches it from now on: followers with patience ask the store
+		f.land(a.id, Record{}, a.next)
+	} else {
+		f.land(a.id, a.Record, time.Time{})
 	}
-	f.land(a.id, settled)
 	a.guard.leave()
 }
 
@@ -129,6 +137,9 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 		n, _ = f.hear()
 	}
 	if n.record.State == StateAbsent || n.record.State == StateUnknown && a.policy.Unknown == Rerun {
+		if a.next = n.next; a.Verdict != InFlight {
+			a.next = time.Time{} // it came too late to hear what the leader knew
+		}
 		return true, nil
 	}
 	a.answer(n.record, n.now)
@@ -185,7 +196,7 @@ func (a *Attempt) keepAlive() {
 // Finish is still welcome there.
 func (a *Attempt) drift(r Record) {
 	a.tenure.adrift = true
-	a.tenure.flight.land(a.id, r)
+	a.tenure.flight.land(a.id, r, time.Time{})
 }
 
 // ID names the operation in the store.
@@ -274,7 +285,7 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 		err = ErrUnrecorded
 	}
 	if !t.adrift {
-		t.flight.land(a.id, next)
+		t.flight.land(a.id, next, time.Time{})
 	}
 	return err
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // A flight is an operation that this process is busy with. Duplicates in the process join it and wait for its news
-// instead of stageAsking the store.
+// instead of asking the store.
 type flight struct {
 	shard   *flightShard // whose lock guards the rest
 	news    news
@@ -20,6 +20,7 @@ type news struct {
 	err    error     // decided: nothing is claimed
 	record Record    // decided: what the store said; landed: what is durable now, absent means to ask again
 	now    time.Time // the store's time when it decided
+	next   time.Time // landed, and another process works on it: when the store may be asked again
 }
 
 // A stage is how far a flight has come.
@@ -79,12 +80,12 @@ func (f *flight) publish(d Decision, err error) {
 	}
 }
 
-// land ends the flight and tells the followers what is durable now. Each flight lands once.
-func (f *flight) land(id ID, r Record) {
+// land ends the flight and tells the followers what is durable now, and when to ask if nothing is. Each flight lands once.
+func (f *flight) land(id ID, r Record, next time.Time) {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
 	delete(f.shard.byID, id)
-	f.news.stage, f.news.record = stageLanded, r
+	f.news.stage, f.news.record, f.news.next = stageLanded, r, next
 	f.wake()
 }
 
