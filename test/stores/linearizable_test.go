@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,7 @@ func TestLinearizable(t *testing.T) {
 			defer s.Close()
 			var total, lost, concurrent int
 			for round := range 5 {
-				for _, s := range []refrain.Store{s, &lossy{Store: s, share: 0.05}} {
+				for _, s := range []refrain.Store{yielding{s}, &lossy{Store: yielding{s}, share: 0.05}} {
 					ops := storetest.Record(t, s, storetest.Workload{Calls: subject.calls, Operations: 2 + round, Leave: 0.02})
 					check(t, ops)
 					total += len(ops)
@@ -125,6 +126,27 @@ func TestCheckerRejects(t *testing.T) {
 		t.Parallel()
 		check(t, storetest.Record(t, memstore.New(memstore.Config{}), storetest.Workload{Calls: 5000}))
 	})
+}
+
+// yielding is a store whose calls let others go first, so that even the quickest overlap.
+type yielding struct{ refrain.Store }
+
+func (y yielding) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	runtime.Gosched()
+	defer runtime.Gosched()
+	return y.Store.Claim(ctx, c)
+}
+
+func (y yielding) Settle(ctx context.Context, s refrain.Settlement) (refrain.Record, error) {
+	runtime.Gosched()
+	defer runtime.Gosched()
+	return y.Store.Settle(ctx, s)
+}
+
+func (y yielding) Renew(ctx context.Context, r refrain.Renewal) error {
+	runtime.Gosched()
+	defer runtime.Gosched()
+	return y.Store.Renew(ctx, r)
 }
 
 // lossy is a store behind a network that loses requests and answers.

@@ -197,6 +197,13 @@ func (c *cutter) record(key string) record {
 	return c.records[key]
 }
 
+// faults returns how many connections were cut so far, and where.
+func (c *cutter) faults() (requests, answers, resets int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.requests, c.answers, c.resets
+}
+
 // calm ends the cutting.
 func (c *cutter) calm() {
 	c.mu.Lock()
