@@ -94,6 +94,7 @@ func (c *committer) decide(r *request) (taken, written bool, wait <-chan struct{
 	if e.pending != nil && e.pending.group == c.open {
 		return false, false, c.open.finished
 	}
+	r.group = c.open // whoever sees the change may wait for it
 	sh.begin(e, r)
 	return true, true, nil
 }

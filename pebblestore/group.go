@@ -35,7 +35,6 @@ func (g *group) begin() *group {
 func (g *group) full() bool { return len(g.requests) >= groupRequests || g.bytes >= groupBytes }
 
 func (g *group) add(r *request) {
-	r.group = g
 	g.requests = append(g.requests, r)
 	g.bytes += r.size()
 }
