@@ -90,14 +90,14 @@ func (x *exchange) begin() (*refrain.Attempt, error) {
 
 func (x *exchange) operation() refrain.Operation {
 	x.scope = x.plan.scope.of(x.request)
-	print := &x.plan.fingerprint
+	digest := &x.plan.fingerprint
 	if x.scope.Principal == "" {
-		print = &x.plan.strangers
+		digest = &x.plan.strangers
 	}
 	return refrain.Operation{
 		Scope:       x.scope,
 		Key:         x.key.value,
-		Fingerprint: print.of(x.request, x.body.b, x.work),
+		Fingerprint: digest.of(x.request, x.body.b, x.work),
 		Policy:      &x.plan.operation,
 	}
 }
