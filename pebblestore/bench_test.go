@@ -52,7 +52,7 @@ func runOperation(s *Store) error {
 }
 
 func newClaim() refrain.Claim {
-	c := refrain.Claim{Lease: time.Minute}
+	c := refrain.Claim{Lease: time.Hour}
 	fillRandom(c.ID[:])
 	fillRandom(c.Token[:])
 	return c

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,7 +84,7 @@ func (f *filter) grow() bool {
 		f.drop()
 		return false
 	}
-	all = append(all[:len(all):len(all)], make(chunk, blocks))
+	all = append(slices.Clip(all), make(chunk, blocks))
 	f.chunks.Store(&all)
 	f.left = blocks * recordsOfBlock
 	return true

@@ -54,10 +54,6 @@ func (s *Store) room() error {
 // roomToRecover checks that what the last process left in the write-ahead log can be written to tables, which Pebble does
 // before it opens.
 func (s *Store) roomToRecover() error {
-	usage, err := s.disk.GetDiskUsage(s.dir)
-	if err != nil {
-		return nil // the file system cannot tell
-	}
 	names, err := s.disk.List(s.dir)
 	if err != nil {
 		return err
@@ -73,7 +69,7 @@ func (s *Store) roomToRecover() error {
 		}
 		need += info.Size()
 	}
-	if usage.AvailBytes < uint64(need) {
+	if usage, err := s.disk.GetDiskUsage(s.dir); err == nil && usage.AvailBytes < uint64(need) {
 		return fmt.Errorf("%w: %d bytes free, %d needed", refrain.ErrFull, usage.AvailBytes, need)
 	}
 	return nil
