@@ -14,6 +14,8 @@ type fingerprinter struct {
 	body    BodyMode
 	headers []string
 	fields  *selector // of JSON bodies; nil means all
+
+	method, path, query, media bool // what counts besides
 }
 
 func newFingerprinter(f Fingerprint) (fingerprinter, error) {
@@ -22,6 +24,20 @@ func newFingerprinter(f Fingerprint) (fingerprinter, error) {
 	case BodyAuto, BodyRaw, BodyJSON, BodyNone:
 	default:
 		return p, fmt.Errorf("body: %q is none of auto, raw, json, none", f.Body)
+	}
+	for _, part := range f.Of {
+		switch part {
+		case "method":
+			p.method = true
+		case "path":
+			p.path = true
+		case "query":
+			p.query = true
+		case "media-type":
+			p.media = true
+		default:
+			return p, fmt.Errorf("of: %q is none of method, path, query, media-type", part)
+		}
 	}
 	var err error
 	if p.headers, err = canonicalNames(f.Headers); err != nil {
@@ -46,11 +62,11 @@ const fingerprintVersion = 1
 func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrain.Fingerprint {
 	b := work.b[:0]
 	b = append(b, fingerprintVersion)
-	b = appendString(b, r.Method)
-	b = appendString(b, r.URL.EscapedPath())
-	b = appendString(b, r.URL.RawQuery)
 	media := essence(r.Header["Content-Type"])
-	b = appendString(b, media)
+	b = appendIf(b, p.method, r.Method)
+	b = appendIf(b, p.path, r.URL.EscapedPath())
+	b = appendIf(b, p.query, r.URL.RawQuery)
+	b = appendIf(b, p.media, media)
 	for _, name := range p.headers {
 		values := r.Header[name]
 		b = append(b, byte(min(len(values), 255)))
@@ -61,6 +77,14 @@ func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrai
 	b = p.appendBody(b, media, body, &work.json)
 	work.b = b
 	return sha256.Sum256(b)
+}
+
+// appendIf appends s, or, if it does not count, as much as nothing.
+func appendIf(b []byte, counts bool, s string) []byte {
+	if !counts {
+		s = ""
+	}
+	return appendString(b, s)
 }
 
 // appendBody appends what the body is compared by. It comes last and needs no length.

@@ -18,16 +18,19 @@ type plan struct {
 	fingerprint fingerprinter
 	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
 	classes     *classes
+	speech      speech
+	firstSent   string          // a header's name, or empty
+	late        bool            // the body is read before the key is looked for
 	replay      map[string]bool // names of header fields, or nil
 }
 
 // Validate reports what is wrong with the policy.
 func (p *Policy) Validate() error {
-	_, err := compile("", *p)
+	_, err := compile("", *p, nil)
 	return err
 }
 
-func compile(pattern string, policy Policy) (*plan, error) {
+func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	p := &plan{pattern: pattern, policy: policy.withDefaults()}
 	var err error
 	if p.classes, err = policy.Outcomes.compile(); err != nil {
@@ -39,16 +42,23 @@ func compile(pattern string, policy Policy) (*plan, error) {
 		return nil, err
 	}
 	switch policy.Mode {
-	case Enforce, Off:
+	case Enforce, Off, Refuse:
 	case Observe:
 		p.operation.Wait = 0 // nobody waits for what is only watched
 	default:
-		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off", policy.Mode)
+		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off, refuse", policy.Mode)
 	}
 	if p.key, err = newKeyReader(policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	if p.scope, err = newScoper(policy, pattern); err != nil {
+	if p.firstSent = http.CanonicalHeaderKey(policy.Key.FirstSent); p.firstSent != "" && !isToken(p.firstSent) {
+		return nil, fmt.Errorf("key: first sent: %q is not a header name", p.firstSent)
+	}
+	p.late = p.key.inBody || policy.Verify != nil
+	if p.speech, err = newSpeech(&policy.Answers); err != nil {
+		return nil, fmt.Errorf("answers: %w", err)
+	}
+	if p.scope, err = newScoper(policy, pattern, known); err != nil {
 		return nil, fmt.Errorf("scope: %w", err)
 	}
 	if p.fingerprint, err = newFingerprinter(policy.Fingerprint); err != nil {

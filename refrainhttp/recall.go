@@ -42,12 +42,12 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 		return false
 	}
 	found := p.m.routes.find(r)
-	if found == nil || found.policy.Mode != Enforce || int64(len(body)) > found.policy.Limits.RequestBody {
+	if found == nil || found.policy.Mode != Enforce || found.late || int64(len(body)) > found.policy.Limits.RequestBody {
 		return false
 	}
 	x := newExchange(p, found, w, r)
 	var err error
-	if x.key, err = found.key.read(r.Header); err != nil {
+	if x.key, err = found.key.read(r, nil, nil); err != nil || found.firstSent != "" {
 		return false
 	}
 	x.body, x.work = p.m.buffers.get(), p.m.buffers.workspace()
