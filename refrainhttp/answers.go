@@ -17,6 +17,7 @@ import "net/http"
 //	${retry_after}       in how many seconds
 //	${original_status}   the status of the recorded answer, where there is one
 //	${outcome:/a/b}      what the recorded answer, a document of JSON, has at the pointer (RFC 6901)
+//	${resource}          the ID of what the recorded answer created: its id, or that inside its only member
 //
 // In a body they are escaped for its media type. A header line whose variable is empty is left out.
 type Answers struct {

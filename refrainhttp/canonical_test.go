@@ -413,7 +413,7 @@ func TestIncludeAndExclude(t *testing.T) {
 func TestFingerprints(t *testing.T) {
 	t.Parallel()
 	digest := func(f Fingerprint, contentType, body string, h http.Header) [32]byte {
-		p, err := newFingerprinter(Policy{Fingerprint: f}.withDefaults().Fingerprint)
+		p, err := newFingerprinter(Policy{Fingerprint: f}.WithDefaults().Fingerprint)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,7 +9,7 @@ import (
 
 func mustKeyReader(t testing.TB, k Key) keyReader {
 	t.Helper()
-	r, err := newKeyReader(Policy{Key: k}.withDefaults().Key)
+	r, err := newKeyReader(Policy{Key: k}.WithDefaults().Key)
 	if err != nil {
 		t.Fatal(err)
 	}

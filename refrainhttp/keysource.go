@@ -6,16 +6,18 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // A keySource is a place in a request that may hold the key.
 type keySource struct {
 	scheme  string
-	name    string   // what to call it in an error
-	arg     string   // of a query or form
-	headers []string // the fields of a header or a tuple
-	pointer *pointer // of a body
+	name    string      // what to call it in an error
+	arg     string      // of a query or form
+	headers []string    // the fields of a header
+	pointer *pointer    // of a body
+	parts   []keySource // of a tuple
 }
 
 // The schemes of key sources.
@@ -37,9 +39,7 @@ func newKeySource(text string) (s keySource, err error) {
 			s.name = s.headers[0]
 		}
 	case fromTuple:
-		if s.headers, err = canonicalNames(strings.Split(arg, ",")); err == nil && len(s.headers) < 2 {
-			err = errors.New("needs two names or more, as in tuple:ce-source,ce-id")
-		}
+		s.parts, err = newTuple(strings.Split(arg, ","))
 	case fromBody:
 		s.pointer, err = newPointer(arg)
 		if arg == "" {
@@ -58,8 +58,28 @@ func newKeySource(text string) (s keySource, err error) {
 	return s, nil
 }
 
+func newTuple(names []string) ([]keySource, error) {
+	if len(names) < 2 {
+		return nil, errors.New("needs two names or more, as in tuple:ce-source,ce-id")
+	}
+	parts := make([]keySource, len(names))
+	for i, name := range names {
+		scheme := fromHeader
+		if strings.HasPrefix(name, "/") {
+			scheme = fromBody
+		}
+		var err error
+		if parts[i], err = newKeySource(scheme + ":" + name); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
 // inBody reports whether the key is known only when the body is read.
-func (s *keySource) inBody() bool { return s.scheme == fromForm || s.scheme == fromBody }
+func (s *keySource) inBody() bool {
+	return s.scheme == fromForm || s.scheme == fromBody || slices.ContainsFunc(s.parts, func(p keySource) bool { return p.inBody() })
+}
 
 // find returns the text that holds the key, errNoKey when there is none.
 func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string, error) {
@@ -67,7 +87,7 @@ func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string,
 	case fromHeader:
 		return oneLineOf(r.Header, s.headers[0])
 	case fromTuple:
-		return s.findTuple(r.Header)
+		return s.findTuple(r, body, work)
 	case fromQuery:
 		return oneValue(r.URL.RawQuery, s.arg)
 	case fromForm:
@@ -90,22 +110,23 @@ func oneLineOf(h http.Header, name string) (string, error) {
 	}
 }
 
-// findTuple joins fields so that no two tuples give the same key: each is length-prefixed.
-func (s *keySource) findTuple(h http.Header) (string, error) {
+// findTuple joins parts so that no two tuples give the same key: each is length-prefixed.
+func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (string, error) {
 	var b []byte
 	missing := ""
-	for _, name := range s.headers {
-		line, err := oneLineOf(h, name)
-		switch line = strings.Trim(line, " "); {
+	for i := range s.parts {
+		p := &s.parts[i]
+		text, err := p.find(r, body, work)
+		switch text = strings.Trim(text, " "); {
 		case errors.Is(err, errNoKey):
-			missing = name
+			missing = p.name
 			continue
 		case err != nil:
 			return "", err
-		case line == "":
-			return "", fmt.Errorf("%s is empty", name)
+		case text == "":
+			return "", fmt.Errorf("%s is empty", p.name)
 		}
-		b = appendString(b, line)
+		b = appendString(b, text)
 	}
 	switch {
 	case len(b) == 0:

@@ -31,13 +31,14 @@ func (p *Policy) Validate() error {
 }
 
 func compile(pattern string, policy Policy, known sources) (*plan, error) {
-	p := &plan{pattern: pattern, policy: policy.withDefaults()}
+	p := &plan{pattern: pattern, policy: policy.WithDefaults()}
 	var err error
 	if p.classes, err = policy.Outcomes.compile(); err != nil {
 		return nil, err
 	}
 	policy = p.policy
 	p.operation = policy.Operation
+	p.operation.Wait = max(0, p.operation.Wait)
 	if err := p.operation.Validate(); err != nil {
 		return nil, err
 	}

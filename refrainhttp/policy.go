@@ -157,14 +157,9 @@ const (
 	defaultLimit     = 1 << 20
 )
 
-// withDefaults returns the policy with every zero value made explicit.
-func (p Policy) withDefaults() Policy {
-	switch {
-	case p.Operation.Wait == 0:
-		p.Operation.Wait = defaultWait
-	case p.Operation.Wait < 0:
-		p.Operation.Wait = 0
-	}
+// WithDefaults returns the policy with every zero value made explicit, but for those of the core's policy, Wait excepted.
+func (p Policy) WithDefaults() Policy {
+	orElse(&p.Operation.Wait, defaultWait)
 	orElse(&p.Mode, Enforce)
 	if p.Key.From == nil {
 		p.Key.From = []string{"header:" + headerKey}
