@@ -127,7 +127,7 @@ func (t *telling) document() []byte {
 	if t.retryAfter > 0 {
 		b = fmt.Appendf(b, `,"retry_after":%d`, t.retryAfter)
 	}
-	if t.recorded != nil && t.recorded.Status != 0 {
+	if t.recorded != nil && t.recorded.Status != 0 && t.kind != problemMismatch {
 		b = fmt.Appendf(b, `,"original_status":%d`, t.recorded.Status)
 	}
 	return append(b, "}\n"...)

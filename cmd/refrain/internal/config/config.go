@@ -80,7 +80,7 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 	c := &Config{
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
 		Store:    Store{Scheme: "pebble", Dir: "./refrain-data"},
-		Defaults: builtin(),
+		Defaults: builtin(newDialects()),
 		origins:  map[string]Origin{},
 	}
 	if len(text) > maxFile {
@@ -107,13 +107,19 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 // read reads the file: its routes after everything else, since they inherit the defaults.
 func (c *Config) read(root value) {
 	var routes value
-	keep := field{name: "routes", read: func(v value) { routes = v }}
+	if own, ok := root.member("dialects"); ok {
+		c.Defaults.known.read(own)
+	}
+	if defaults, ok := root.member("defaults"); ok {
+		c.Defaults.speak(defaults)
+	}
 	fields := append(c.fields(), prefixed("defaults.", c.Defaults.fields())...)
-	root.fields(append(fields, keep), "")
+	fields = append(fields, field{name: "routes", read: func(v value) { routes = v }}, field{name: "dialects", read: func(value) {}})
+	root.fields(fields, "")
 	inherited := c.Defaults.clone()
 	known := c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin}, nil)
 	if routes.d == nil {
-		c.Routes = []Route{{Match: []Pattern{{Text: "POST /"}, {Text: "PATCH /"}}, Policy: c.Defaults.clone()}}
+		c.Routes = []Route{{Match: c.everything(), Policy: c.Defaults.clone()}}
 		return
 	}
 	seq, ok := routes.node.(*ast.SequenceNode)
@@ -128,9 +134,19 @@ func (c *Config) read(root value) {
 	checkPatterns(root.d, c.Routes)
 }
 
+// everything returns the patterns of a file without routes: all paths, with the methods of the dialect.
+func (c *Config) everything() (all []Pattern) {
+	d, _ := c.Defaults.known.lookup(c.Defaults.Dialect)
+	for _, method := range d.Methods {
+		all = append(all, Pattern{Text: method + " /"})
+	}
+	return all
+}
+
 // readRoute reads a route over the policy that it inherits, whose contradictions are known.
 func readRoute(v value, inherited Policy, known []contradiction) Route {
 	r := Route{Policy: inherited}
+	r.Policy.speak(v)
 	match := field{name: "match", read: func(v value) { r.Match = readPatterns(v) }}
 	v.fields(append([]field{match}, r.Policy.fields()...), "")
 	if _, ok := v.pairs(); ok && r.Match == nil {
