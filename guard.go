@@ -61,7 +61,7 @@ func New(store Store, cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store:        store,
-		policy:       cfg.Policy.withDefaults(),
+		policy:       cfg.Policy.WithDefaults(),
 		identity:     newIdentity(cfg.Secret),
 		storeTimeout: cfg.StoreTimeout,
 		observer:     cfg.Observer,
@@ -173,7 +173,7 @@ func (g *Guard) begin(ctx context.Context, op *Operation) (*Attempt, error) {
 
 func (g *Guard) policyOf(op *Operation) Policy {
 	if op.Policy != nil {
-		return op.Policy.withDefaults()
+		return op.Policy.WithDefaults()
 	}
 	return g.policy
 }

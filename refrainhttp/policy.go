@@ -12,6 +12,8 @@ type Policy struct {
 	// Operation is the core's policy. Here a zero Wait means 5 seconds, and a negative one that duplicates of an operation
 	// in flight are answered at once.
 	Operation refrain.Policy
+	// Dialect names the contract that the policy is, for those whom Middleware.Publish tells. If empty, default.
+	Dialect string
 	// Mode is Enforce if empty.
 	Mode Mode
 	Key  Key
@@ -160,6 +162,7 @@ const (
 // WithDefaults returns the policy with every zero value made explicit, but for those of the core's policy, Wait excepted.
 func (p Policy) WithDefaults() Policy {
 	orElse(&p.Operation.Wait, defaultWait)
+	orElse(&p.Dialect, "default")
 	orElse(&p.Mode, Enforce)
 	if p.Key.From == nil {
 		p.Key.From = []string{"header:" + headerKey}

@@ -40,7 +40,7 @@ routes:
 				Wait: -1, Lease: time.Second, Timeout: 2 * time.Second, Retention: 3 * time.Second, Tombstone: -1,
 				Unknown: refrain.Rerun, StoreDown: refrain.FailOpen,
 			},
-			Mode: refrainhttp.Observe,
+			Dialect: "default", Mode: refrainhttp.Observe,
 			Key: refrainhttp.Key{
 				Required: true, From: []string{"header:X-Key", "header:Idempotency-Key"}, Format: refrainhttp.UUID7,
 				MinLength: 1, MaxLength: 36,

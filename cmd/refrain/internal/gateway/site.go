@@ -14,7 +14,7 @@ import (
 // A site is a configuration in force: requests that came while it was keep it to their end.
 type site struct {
 	handler  http.Handler
-	recaller refrainhttp.Recaller // the same handler
+	recaller refrainhttp.Recaller // in the handler
 	proxy    *proxy.Proxy
 }
 
@@ -33,8 +33,8 @@ func (g *Gateway) install(cfg *config.Config) error {
 	} else {
 		next.proxy = proxy.New(proxy.Config{Upstream: cfg.Upstream, Logger: g.log})
 	}
-	next.handler = middleware.Wrap(next.proxy)
-	next.recaller = next.handler.(refrainhttp.Recaller)
+	protected := middleware.Wrap(next.proxy)
+	next.handler, next.recaller = middleware.Publish(protected), protected.(refrainhttp.Recaller)
 	g.metrics.SetRoutes(cfg.Patterns())
 	g.site.Store(next)
 	if old != nil && old.proxy != next.proxy {
