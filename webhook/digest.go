@@ -37,9 +37,10 @@ func (m mac) made(signatures [][]byte, message ...[]byte) bool {
 // An Encoding is how a signature is written.
 type Encoding string
 
+// Hexadecimal digits in lower case, and base64 with padding (RFC 4648 section 4).
 const (
-	Hex    Encoding = "hex"    // lower case
-	Base64 Encoding = "base64" // RFC 4648 section 4, padded
+	Hex    Encoding = "hex"
+	Base64 Encoding = "base64"
 )
 
 // decode returns the size bytes that s stands for. There is one way to write them; what else decodes to the same bytes is

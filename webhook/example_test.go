@@ -68,9 +68,9 @@ func Example_rotation() {
 	}
 
 	r := httptest.NewRequest(http.MethodPost, "/in", nil)
-	r.Header.Set("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
-	r.Header.Set("webhook-timestamp", "1614265330")
-	r.Header.Set("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+	r.Header.Set("Webhook-Id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
+	r.Header.Set("Webhook-Timestamp", "1614265330")
+	r.Header.Set("Webhook-Signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
 	fmt.Println(verifier.Verify(r, []byte(`{"test": 2432232314}`)))
 	fmt.Println(current)
 	// Output:

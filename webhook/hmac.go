@@ -1,7 +1,7 @@
 package webhook
 
 import (
-	"crypto/sha1" //nolint:gosec // HMAC-SHA1 is what some senders use; its forgery does not follow from collisions
+	"crypto/sha1" //nolint:gosec // as HMAC, see SHA1
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
@@ -14,6 +14,7 @@ import (
 // A Hash is the hash function of an HMAC.
 type Hash string
 
+// HMAC does not rest on what is broken of SHA-1, and some senders have nothing else.
 const (
 	SHA1   Hash = "sha1"
 	SHA256 Hash = "sha256"

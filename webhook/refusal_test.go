@@ -224,7 +224,8 @@ func TestTheTimestampIsSigned(t *testing.T) {
 func TestEverySignatureIsTried(t *testing.T) {
 	t.Parallel()
 	for _, d := range deliveries() {
-		whole, join := d.header[d.signed], ""
+		var join string
+		whole := d.header[d.signed]
 		before, valid := strings.TrimSuffix(whole, d.signature()), d.signature()
 		wrong := other(valid[0]) + valid[1:]
 		switch d.scheme {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -89,10 +90,10 @@ func parseStandard(line string) (standardSignatures, error) {
 }
 
 func (k standardKeys) verify(s standardSignatures, prefix, body []byte) error {
-	if len(k.mac.keys) > 0 && k.mac.made(s.v1, prefix, body) {
+	if k.mac.made(s.v1, prefix, body) {
 		return nil
 	}
-	message := append(prefix[:len(prefix):len(prefix)], body...)
+	message := slices.Concat(prefix, body)
 	for _, key := range k.public {
 		for _, signature := range s.v1a {
 			if ed25519.Verify(key, message, signature) {

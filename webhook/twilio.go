@@ -1,7 +1,7 @@
 package webhook
 
 import (
-	"crypto/sha1" //nolint:gosec // as in hmac.go
+	"crypto/sha1" //nolint:gosec // as HMAC, see SHA1
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -56,7 +56,8 @@ func twilioParameters(r *http.Request, body []byte) ([]byte, error) {
 	if len(body) == 0 {
 		return nil, nil
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/x-www-form-urlencoded" {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
 		return nil, fmt.Errorf("%w: the body is not a form, and the URL has no %s", ErrMissing, twilioDigest)
 	}
 	form, err := url.ParseQuery(string(body))

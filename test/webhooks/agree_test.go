@@ -114,12 +114,13 @@ func TestRotationsAgree(t *testing.T) {
 	t.Parallel()
 	for _, p := range peers()[:2] {
 		secret, other, body := p.secret.Example(1), p.secret.Example(2), []byte("{}")
-		name := map[webhook.Scheme]string{webhook.StandardWebhooks: "webhook-signature", webhook.Stripe: "Stripe-Signature"}[p.scheme]
+		name := map[webhook.Scheme]string{webhook.StandardWebhooks: "Webhook-Signature", webhook.Stripe: "Stripe-Signature"}[p.scheme]
 		now := time.Now()
 		a, b := p.sign(secret, now, body), p.sign(other, now, body)
 		join, second := " ", b.Header.Get(name)
 		if p.scheme == webhook.Stripe {
-			join, second = ",", second[strings.Index(second, "v1="):]
+			_, v1, _ := strings.Cut(second, ",v1=")
+			join, second = ",", "v1="+v1
 		}
 		a.Header.Set(name, a.Header.Get(name)+join+second)
 		for _, holder := range []string{secret, other} {

@@ -84,9 +84,9 @@ func signStandard(secret string, at time.Time, body []byte) *http.Request {
 		panic(err)
 	}
 	r := post("/")
-	r.Header.Set("webhook-id", "msg_1")
-	r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
-	r.Header.Set("webhook-signature", signature)
+	r.Header.Set("Webhook-Id", "msg_1")
+	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
+	r.Header.Set("Webhook-Signature", signature)
 	return r
 }
 
@@ -100,11 +100,13 @@ func verifyStandard(secret string, r *http.Request, body []byte) error {
 
 // The library parses the timestamp and signs what it writes itself; it takes what follows a second comma for nothing.
 func standardIsStricter(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("webhook-id"), ".") || rewritten(r.Header.Get("webhook-timestamp")) ||
-		strings.Count(r.Header.Get("webhook-signature"), ",") > 1
+	return strings.Contains(r.Header.Get("Webhook-Id"), ".") || rewritten(r.Header.Get("Webhook-Timestamp")) ||
+		strings.Count(r.Header.Get("Webhook-Signature"), ",") > 1
 }
 
-func rewritten(timestamp string) bool { return strings.HasPrefix(timestamp, "0") || strings.HasPrefix(timestamp, "+") }
+func rewritten(timestamp string) bool {
+	return strings.HasPrefix(timestamp, "0") || strings.HasPrefix(timestamp, "+")
+}
 
 func signStripe(secret string, at time.Time, body []byte) *http.Request {
 	r := post("/")

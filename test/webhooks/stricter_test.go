@@ -29,22 +29,22 @@ func TestWhereRefrainIsStricter(t *testing.T) {
 		{"hex in upper case", webhook.GitHub, upper("X-Hub-Signature-256", "sha256=")},
 		{"hex in upper case", webhook.Slack, upper("X-Slack-Signature", "v0=")},
 		{"a second line that nobody checks", webhook.GitHub, func(r *http.Request) { r.Header.Add("X-Hub-Signature-256", "sha256=00") }},
-		{"a second line that nobody checks", webhook.StandardWebhooks, func(r *http.Request) { r.Header.Add("webhook-id", "msg_2") }},
+		{"a second line that nobody checks", webhook.StandardWebhooks, func(r *http.Request) { r.Header.Add("Webhook-Id", "msg_2") }},
 		{"SHA-1 in place of SHA-256", webhook.GitHub, func(r *http.Request) {
 			r.Header.Del("X-Hub-Signature-256")
 			r.Header.Set("X-Hub-Signature", "sha1="+hex.EncodeToString(mac(sha1.New, secret, string(body))))
 		}},
 		{"a timestamp that is written otherwise than it was signed", webhook.StandardWebhooks, func(r *http.Request) {
-			r.Header.Set("webhook-timestamp", "+"+r.Header.Get("webhook-timestamp"))
+			r.Header.Set("Webhook-Timestamp", "+"+r.Header.Get("Webhook-Timestamp"))
 		}},
 		{"text after the signature", webhook.StandardWebhooks, func(r *http.Request) {
-			r.Header.Set("webhook-signature", r.Header.Get("webhook-signature")+",v1,")
+			r.Header.Set("Webhook-Signature", r.Header.Get("Webhook-Signature")+",v1,")
 		}},
 		{"an id with a full stop", webhook.StandardWebhooks, func(r *http.Request) {
 			w, _ := standardwebhooks.NewWebhook(secret)
 			signature, _ := w.Sign("msg.1", time.Now(), body)
-			r.Header.Set("webhook-id", "msg.1")
-			r.Header.Set("webhook-signature", signature)
+			r.Header.Set("Webhook-Id", "msg.1")
+			r.Header.Set("Webhook-Signature", signature)
 		}},
 		{"a timestamp in the future", webhook.Stripe, func(r *http.Request) {
 			r.Header = signStripe(secret, time.Now().Add(time.Hour), body).Header
@@ -91,7 +91,7 @@ func upper(header, prefix string) func(*http.Request) {
 func TestShopify(t *testing.T) {
 	t.Parallel()
 	r := post("/")
-	r.Header.Set("X-Shopify-Hmac-SHA256", base64.StdEncoding.EncodeToString(mac(sha256.New, "hush", "{}")))
+	r.Header.Set("X-Shopify-Hmac-Sha256", base64.StdEncoding.EncodeToString(mac(sha256.New, "hush", "{}")))
 	if err := verifier(t, peer{scheme: webhook.Shopify}, "hush").Verify(r, []byte("{}")); err != nil {
 		t.Error(err)
 	}
