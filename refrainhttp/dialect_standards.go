@@ -73,7 +73,7 @@ func ucp() Dialect {
 		Name: "ucp", Contract: "Universal Commerce Protocol, August 2026", Methods: []string{"POST", "PUT", "PATCH", "DELETE"},
 		Policy: Policy{
 			Operation:   refrain.Policy{Wait: -1, Retention: 2 * day},
-			Fingerprint: Fingerprint{Of: []string{"method", "path"}, Body: BodyRaw},
+			Fingerprint: Fingerprint{Of: []string{"method", "path"}, Body: BodyRaw, Digest: DigestVerify},
 			Answers:     Answers{Mismatch: Answer{Status: 409}},
 		},
 	}

@@ -42,7 +42,8 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 		return false
 	}
 	found := p.m.routes.find(r)
-	if found == nil || found.policy.Mode != Enforce || found.late || int64(len(body)) > found.policy.Limits.RequestBody {
+	if found == nil || found.policy.Mode != Enforce || found.late || found.policy.Fingerprint.Digest != DigestIgnore ||
+		int64(len(body)) > found.policy.Limits.RequestBody {
 		return false
 	}
 	x := newExchange(p, found, w, r)

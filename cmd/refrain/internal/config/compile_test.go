@@ -49,6 +49,7 @@ routes:
 			RouteScope: refrainhttp.RoutePath,
 			Fingerprint: refrainhttp.Fingerprint{
 				Of: []string{"method", "path", "query", "media-type"}, Body: refrainhttp.BodyJSON, Include: []string{"/a"}, Exclude: []string{"/a/b"}, Headers: []string{"X-Version"},
+				Digest: refrainhttp.DigestIgnore,
 			},
 			Outcomes: refrainhttp.Outcomes{
 				Final:   []string{"2xx", "3xx", "4xx", "5xx"},
