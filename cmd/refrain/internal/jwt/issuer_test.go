@@ -131,6 +131,8 @@ func write(t testing.TB, path string, data []byte) {
 	}
 }
 
+var silent = slog.New(slog.DiscardHandler)
+
 // trust returns a configuration that trusts the issuer whose keys are there.
 func trust(keys string) Config {
 	return Config{Issuers: []Issuer{{Name: issuerName, Keys: keys, Audiences: []string{audience}}}}
@@ -138,7 +140,7 @@ func trust(keys string) Config {
 
 func open(t testing.TB, cfg Config) *Verifier {
 	t.Helper()
-	v, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	v, err := Open(t.Context(), cfg, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
