@@ -26,6 +26,7 @@ type Attempt struct {
 	slot        uint32    // of its key, in the recall
 	next        time.Time // while another process works on it: when the store may be asked again
 	policy      Policy
+	probe       ProbeFunc
 	start       time.Time
 
 	tenure *tenure // of one that asks the store
@@ -81,6 +82,9 @@ func (a *Attempt) lead(w *wait) error {
 func (a *Attempt) ask(ctx context.Context, c Claim) error {
 	f := &a.tenure.flight
 	d, err := a.guard.claim(ctx, c)
+	if err == nil && d.Verdict == Unknown && a.mayProbe(&d.Record, d.Now) {
+		d, err = a.inquire(ctx, c, d)
+	}
 	if err != nil {
 		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
 		a.guard.backlog.add(Settlement{ID: a.id, Token: c.Token, Ending: Released}, Record{}, a.Route)
@@ -119,7 +123,7 @@ func (a *Attempt) land() {
 func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 	n, more := f.hear()
 	if n.stage == stageAsking {
-		<-more // bounded by the store's timeout
+		<-more // bounded by the store's timeout, and a probe's
 		n, more = f.hear()
 	}
 	if n.err != nil {
@@ -127,7 +131,7 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 	}
 	if n.stage == stageDecided {
 		a.answer(n.record, n.now)
-		if a.Verdict == Unknown && a.policy.Unknown == Rerun { // the leader's policy was another
+		if a.Verdict == Unknown && a.mayGoOn(&n) { // the leader's policy was another
 			<-more // at once: it got no claim
 			return true, nil
 		}
@@ -136,7 +140,7 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 		}
 		n, _ = f.hear()
 	}
-	if n.record.State == StateAbsent || n.record.State == StateUnknown && a.policy.Unknown == Rerun {
+	if n.record.State == StateAbsent || n.record.State == StateUnknown && a.mayGoOn(&n) {
 		if a.next = n.next; a.Verdict != InFlight {
 			a.next = time.Time{} // it came too late to hear what the leader knew
 		}
@@ -145,6 +149,11 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 	a.answer(n.record, n.now)
 	_, a.Unrecorded = a.guard.backlog.lookup(a.id)
 	return false, nil
+}
+
+// mayGoOn reports whether the attempt's policy lets it do more about an unknown operation than its leader did.
+func (a *Attempt) mayGoOn(n *news) bool {
+	return a.policy.Unknown == Rerun || a.mayProbe(&n.record, n.now)
 }
 
 // answer judges the attempt by a record that is not its own.
@@ -240,10 +249,26 @@ func FromContext(ctx context.Context) *Attempt {
 // Finish records the outcome; it is durable when Finish returns nil, and never changes. ErrStale says that the claim was
 // taken over, ErrUnrecorded that the store did not take the outcome: it is kept, in the journal if there is one, and
 // written when the store is back, and the key is not released.
-func (a *Attempt) Finish(ctx context.Context, o Outcome) error {
-	return a.end(ctx, Settlement{
-		Ending: Finished, Outcome: &o, Retention: a.policy.Retention, Tombstone: a.policy.Tombstone,
-	})
+func (a *Attempt) Finish(ctx context.Context, o Outcome) error { return a.FinishFor(ctx, o, Keep{}) }
+
+// A Keep is how long an outcome is kept, if not for as long as the policy says.
+type Keep struct {
+	Retention time.Duration // how long it is replayed; if zero, the policy's
+	Tombstone time.Duration // how long after that the key is still known as used; if zero, the policy's; if negative, not at all
+}
+
+// or returns what is kept under the policy.
+func (k Keep) or(p *Policy) Keep {
+	setDefault(&k.Retention, p.Retention)
+	setDefault(&k.Tombstone, p.Tombstone)
+	k.Tombstone = max(k.Tombstone, 0)
+	return k
+}
+
+// FinishFor is Finish for an outcome that is kept for a time of its own, such as an answer that says that the operation failed.
+func (a *Attempt) FinishFor(ctx context.Context, o Outcome, k Keep) error {
+	k = k.or(&a.policy)
+	return a.end(ctx, Settlement{Ending: Finished, Outcome: &o, Retention: k.Retention, Tombstone: k.Tombstone})
 }
 
 // Release says that nothing happened: the next attempt runs. The errors are those of Finish.
@@ -270,14 +295,14 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 	switch {
 	case err == nil:
 		a.Record = next
-		if s.Ending == Finished && a.guard.peeker == nil {
+		if s.Ending == Finished && a.guard.peeker == nil && !t.adrift { // a flight keeps Resolve away from what is kept here
 			a.guard.recall.keep(a.id, a.slot, &next, a.Now.Add(time.Since(t.granted)))
 		}
 		a.guard.observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: a.guard.since(a.start)})
 	case errors.Is(err, ErrStale):
 		next = Record{} // the store knows more
 		a.guard.observe(Event{Kind: EventStale, Route: a.Route, Ending: s.Ending})
-		a.guard.log.Warn("late ending refused: a newer claim exists", "op", a.id, "route", a.Route, "ending", s.Ending)
+		a.guard.log.Warn("late ending refused: a newer claim exists, or it was settled for its owner", "op", a.id, "route", a.Route, "ending", s.Ending)
 	default:
 		a.guard.observe(Event{Kind: EventUnrecorded, Route: a.Route, Ending: s.Ending, Err: err})
 		a.guard.log.Error("ending not recorded, will retry", "op", a.id, "route", a.Route, "ending", s.Ending, "err", err)

@@ -46,6 +46,7 @@ type Guard struct {
 	flights flights
 	renewer renewer
 	backlog *backlog
+	probes  probes
 	owned   atomic.Int64 // attempts that own a claim
 
 	mu      sync.Mutex
@@ -124,7 +125,9 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 func (g *Guard) MayRecall(key string) bool { return g.peeker != nil || g.recall.may(key) }
 
 func (g *Guard) newAttempt(op *Operation) *Attempt {
-	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: g.now(), slot: g.recall.slot(op.Key)}
+	a := &Attempt{
+		guard: g, Route: op.Scope.Route, policy: g.policyOf(op), probe: op.Probe, start: g.now(), slot: g.recall.slot(op.Key),
+	}
 	a.id, a.fingerprint = g.identity.of(op)
 	return a
 }

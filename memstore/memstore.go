@@ -31,6 +31,7 @@ type Store struct {
 var (
 	_ refrain.Store  = (*Store)(nil)
 	_ refrain.Peeker = (*Store)(nil)
+	_ refrain.Lister = (*Store)(nil)
 	_ refrain.Tiered = (*Store)(nil)
 )
 
