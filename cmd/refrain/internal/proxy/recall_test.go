@@ -66,12 +66,12 @@ type counting struct {
 	n *atomic.Int64
 }
 
-func (c *counting) ServeRecalled(w http.ResponseWriter, r *http.Request, body []byte) bool {
-	ok := c.Recaller.ServeRecalled(w, r, body)
+func (c *counting) ServeRecalled(w http.ResponseWriter, r *http.Request, body []byte) (func() bool, bool) {
+	again, ok := c.Recaller.ServeRecalled(w, r, body)
 	if ok {
 		c.n.Add(1)
 	}
-	return ok
+	return again, ok
 }
 
 func dialServer(t *testing.T, h http.Handler, recall refrainhttp.Recaller) net.Conn {
@@ -81,7 +81,12 @@ func dialServer(t *testing.T, h http.Handler, recall refrainhttp.Recaller) net.C
 		t.Fatal(err)
 	}
 	srv := &http.Server{Handler: h, IdleTimeout: time.Minute}
-	go func() { _ = srv.Serve(StrictListener(l, recall, time.Minute)) }()
+	var memory func() *Memory
+	if recall != nil {
+		m := NewMemory(recall)
+		memory = func() *Memory { return m }
+	}
+	go func() { _ = srv.Serve(StrictListener(l, memory, time.Minute)) }()
 	c, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
