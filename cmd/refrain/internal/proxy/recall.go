@@ -46,7 +46,7 @@ func (m *Memory) answer(b []byte) (*reply, bool) {
 	}
 	r.render()
 	if again != nil {
-		m.repeats.keep(&digest, &repeat{again: again, answer: bytes.Clone(r.wire), date: r.date})
+		m.repeats.keep(&digest, &repeat{again, len(b), bytes.Clone(r.wire), r.date})
 	}
 	return r, true
 }

@@ -9,7 +9,7 @@ import (
 const repeatMemory = 8 << 20
 
 // repeats are answers by the digest of the bytes that ask for them: what was sent once is neither parsed nor put together
-// again. A digest instead of the bytes holds on to nobody's credentials.
+// again.
 //
 // They are bounded. When they are full, a random one goes for each that comes: a round of more than there is room for then
 // keeps what does fit.
@@ -26,15 +26,16 @@ type repeatShard struct {
 
 // A repeat is an answer that can be given again.
 type repeat struct {
-	again  func() bool // reports whether it still is the answer, and counts it as given
-	answer []byte
-	date   int // where in the answer its date is
+	again   func() bool // reports whether it still is the answer, and counts it as given
+	request int         // how long the request is, parts of which again holds
+	answer  []byte
+	date    int // where in the answer its date is
 }
 
-// repeatOverhead is about what a repeat takes in memory besides its answer: its place in the map, and what again asks for.
-const repeatOverhead = 768
+// repeatOverhead is about what else a repeat takes in memory, with its place in the map.
+const repeatOverhead = 512
 
-func (r *repeat) size() int { return repeatOverhead + len(r.answer) }
+func (r *repeat) size() int { return repeatOverhead + r.request + len(r.answer) }
 
 func newRepeats(limit int) *repeats {
 	c := &repeats{}

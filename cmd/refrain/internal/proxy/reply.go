@@ -22,7 +22,9 @@ type reply struct {
 	date   int    // where in it the date is
 }
 
-func newReply() *reply { return &reply{reader: bufio.NewReaderSize(nil, 1024), header: make(http.Header)} }
+func newReply() *reply {
+	return &reply{reader: bufio.NewReaderSize(nil, 1024), header: make(http.Header)}
+}
 
 // maxPooled bounds what a reply that nobody uses may hold on to.
 const maxPooled = 64 << 10
@@ -58,18 +60,21 @@ func (r *reply) render() {
 	b = append(append(b, ' '), http.StatusText(r.status)...)
 	b = append(b, "\r\nDate: "...)
 	r.date = len(b)
-	b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
-	b = append(b, "\r\n"...)
+	b = append(b, http.TimeFormat+"\r\n"...) // as long as any date
 	delete(r.header, "Date")
 	r.fields.Reset()
 	_ = r.header.Write(&r.fields) // to memory
 	b = append(b, r.fields.Bytes()...)
 	b = append(b, "\r\n"...)
 	r.wire = append(b, r.body...)
+	r.stamp()
 }
 
-// repeat takes an answer that was given before, and dates it anew.
+// repeat takes an answer that was rendered before.
 func (r *reply) repeat(known *repeat) {
-	r.wire = append(r.wire[:0], known.answer...)
-	time.Now().UTC().AppendFormat(r.wire[known.date:known.date], http.TimeFormat) // always of one length
+	r.wire, r.date = append(r.wire[:0], known.answer...), known.date
+	r.stamp()
 }
+
+// stamp writes the date in its place.
+func (r *reply) stamp() { time.Now().UTC().AppendFormat(r.wire[r.date:r.date], http.TimeFormat) }
