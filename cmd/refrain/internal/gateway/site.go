@@ -13,9 +13,9 @@ import (
 
 // A site is a configuration in force: requests that came while it was keep it to their end.
 type site struct {
-	handler  http.Handler
-	recaller refrainhttp.Recaller // in the handler
-	proxy    *proxy.Proxy
+	handler http.Handler
+	memory  *proxy.Memory // of the same handler
+	proxy   *proxy.Proxy
 }
 
 // install puts a configuration in force for the requests to come.
@@ -34,7 +34,8 @@ func (g *Gateway) install(cfg *config.Config) error {
 		next.proxy = proxy.New(proxy.Config{Upstream: cfg.Upstream, Logger: g.log})
 	}
 	protected := middleware.Wrap(next.proxy)
-	next.handler, next.recaller = middleware.Publish(protected), protected.(refrainhttp.Recaller)
+	next.handler = middleware.Publish(protected)
+	next.memory = proxy.NewMemory(protected.(refrainhttp.Recaller))
 	g.metrics.SetRoutes(cfg.Patterns())
 	g.site.Store(next)
 	if old != nil && old.proxy != next.proxy {
