@@ -20,11 +20,10 @@ type Attempt struct {
 	// Unrecorded says that the outcome of a Replay is not in the store yet, only in the journal.
 	Unrecorded bool
 
+	slot        uint32 // of its key, in the recall
 	guard       *Guard
 	id          ID
 	fingerprint Fingerprint
-	slot        uint32    // of its key, in the recall
-	next        time.Time // while another process works on it: when the store may be asked again
 	policy      Policy
 	start       time.Time
 
@@ -55,13 +54,13 @@ const remotePoll = 500 * time.Millisecond
 func (a *Attempt) lead(w *wait) error {
 	f := &a.tenure.flight
 	if !a.guard.enter() {
-		f.publish(Decision{}, ErrClosed)
+		f.publish(&Decision{}, ErrClosed)
 		f.land(a.id, Record{}, time.Time{})
 		return ErrClosed
 	}
-	defer a.land()
-	if left := time.Until(a.next); left > 0 { // the one who led before has asked just now: what it heard still holds
-		f.publish(Decision{Verdict: InFlight, Record: a.Record, Now: a.Now}, nil)
+	defer a.land(w)
+	if left := w.untilNext(); left > 0 { // the one who led before has asked just now: what it heard still holds
+		f.publish(&Decision{Verdict: InFlight, Record: a.Record, Now: a.Now}, nil)
 		if !w.pause(left) {
 			return nil
 		}
@@ -70,21 +69,21 @@ func (a *Attempt) lead(w *wait) error {
 		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
 	}
-	err := a.ask(w.ctx, claim)
+	err := a.ask(w, &claim)
 	for err == nil && a.Verdict == InFlight && w.pause(remotePoll) {
-		err = a.ask(w.ctx, claim)
+		err = a.ask(w, &claim)
 	}
 	return err
 }
 
 // ask makes the claim, and the attempt its owner if it is won.
-func (a *Attempt) ask(ctx context.Context, c Claim) error {
+func (a *Attempt) ask(w *wait, c *Claim) error {
 	f := &a.tenure.flight
-	d, err := a.guard.claim(ctx, c)
+	d, err := a.guard.claim(w.ctx, c)
 	if err != nil {
 		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
 		a.guard.backlog.add(Settlement{ID: a.id, Token: c.Token, Ending: Released}, Record{}, a.Route)
-		f.publish(Decision{}, err)
+		f.publish(&Decision{}, err)
 		return err
 	}
 	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
@@ -92,23 +91,23 @@ func (a *Attempt) ask(ctx context.Context, c Claim) error {
 	case Run:
 		a.own(c.Token) // before the followers know, so that it is a claim before anyone waits for it
 	case InFlight:
-		a.next = time.Now().Add(remotePoll)
+		w.next = time.Now().Add(remotePoll)
 	default:
 		a.guard.recall.keep(a.id, a.slot, &d.Record, d.Now)
 	}
-	f.publish(d, nil)
+	f.publish(&d, nil)
 	return nil
 }
 
 // land ends the flight of a leader that owns no claim.
-func (a *Attempt) land() {
+func (a *Attempt) land(w *wait) {
 	if a.tenure.owned {
 		return
 	}
 	f := &a.tenure.flight
-	f.publish(Decision{}, ErrUnavailable) // changes nothing, unless the store panicked
+	f.publish(&Decision{}, ErrUnavailable) // changes nothing, unless the store panicked
 	if a.Verdict == InFlight {            // nobody watches it from now on: followers with patience ask the store
-		f.land(a.id, Record{}, a.next)
+		f.land(a.id, Record{}, w.next)
 	} else {
 		f.land(a.id, a.Record, time.Time{})
 	}
@@ -137,8 +136,8 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 		n, _ = f.hear()
 	}
 	if n.record.State == StateAbsent || n.record.State == StateUnknown && a.policy.Unknown == Rerun {
-		if a.next = n.next; a.Verdict != InFlight {
-			a.next = time.Time{} // it came too late to hear what the leader knew
+		if w.next = n.next; a.Verdict != InFlight {
+			w.next = time.Time{} // it came too late to hear what the leader knew
 		}
 		return true, nil
 	}

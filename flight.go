@@ -71,7 +71,7 @@ func (f *flight) hear() (n news, more <-chan struct{}) {
 }
 
 // publish tells the followers the store's first decision; what comes after it they need not know. Only the leader calls it.
-func (f *flight) publish(d Decision, err error) {
+func (f *flight) publish(d *Decision, err error) {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
 	if f.news.stage == stageAsking {
@@ -103,6 +103,15 @@ type wait struct {
 	quit  <-chan struct{} // closed when the guard wants no more claims
 	left  time.Duration
 	timer *time.Timer
+	next  time.Time // while another process works on it: when the store may be asked again
+}
+
+// untilNext returns how long the store need not be asked.
+func (w *wait) untilNext() time.Duration {
+	if w.next.IsZero() {
+		return 0 // nearly always, and the clock costs something
+	}
+	return time.Until(w.next)
 }
 
 // over returns a channel that is ready when patience ends.
