@@ -234,14 +234,14 @@ func (g *Guard) bounded(ctx context.Context) *limitedContext {
 	return &limitedContext{parent: ctx, deadline: time.Now().Add(g.storeTimeout)}
 }
 
-func (g *Guard) claim(ctx context.Context, c Claim) (Decision, error) {
+func (g *Guard) claim(ctx context.Context, c *Claim) (Decision, error) {
 	limited := g.bounded(ctx)
 	defer limited.end()
 	start := g.now()
-	d, err := g.store.Claim(limited, c)
+	d, err := g.store.Claim(limited, *c)
 	g.observe(Event{Kind: EventStoreCall, Call: "claim", Took: g.since(start), Err: err})
 	if err == nil {
-		err = d.check(&c)
+		err = d.check(c)
 	}
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
