@@ -140,12 +140,9 @@ func (x *exchange) operation() refrain.Operation {
 	if x.scope.Principal == "" {
 		digest = &x.plan.strangers
 	}
-	return refrain.Operation{
-		Scope:       x.scope,
-		Key:         x.key.value,
-		Fingerprint: digest.of(x.request, x.body.b, x.work),
-		Policy:      &x.plan.operation,
-	}
+	op := refrain.Operation{Scope: x.scope, Key: x.key.value, Policy: &x.plan.operation}
+	digest.put(&op, x)
+	return op
 }
 
 // bypass runs the request unprotected and marks the answer.
