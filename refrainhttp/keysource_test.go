@@ -111,13 +111,13 @@ func TestTuplesNeverMeet(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	const alphabet = "\x01\x02a,:;\"\\ \x00"
+	const alphabet = "x\x03\x04"
 	text := func() string {
 		b := make([]byte, 1+rnd.IntN(4))
 		for i := range b {
 			b[i] = alphabet[rnd.IntN(len(alphabet))]
 		}
-		return "x" + string(b) + "x" // without spaces at its ends
+		return "x" + string(b) + "x" // without spaces at its ends, and with what may look like one
 	}
 	k := mustKeyReader(t, Key{From: []string{"tuple:A,B,C"}})
 	seen := map[string][3]string{}
