@@ -34,8 +34,17 @@ type Contract struct {
 	Lifetime float64 `json:"lifetime"`
 	ISO8601  string  `json:"lifetime_iso8601"`
 	// Remembered is how long after that the key is still known as used, and a retry is told so and not run.
-	Remembered float64           `json:"remembered"`
-	Problems   []ProblemContract `json:"problems"`
+	Remembered float64 `json:"remembered"`
+	// Failures is the same for kept answers of status 400 or above, if it differs.
+	Failures *KeepContract     `json:"failures,omitempty"`
+	Problems []ProblemContract `json:"problems"`
+}
+
+// A KeepContract is how long some answers are given again, and how long after that the key is known as used.
+type KeepContract struct {
+	Lifetime   float64 `json:"lifetime"`
+	ISO8601    string  `json:"lifetime_iso8601"`
+	Remembered float64 `json:"remembered"`
 }
 
 // A KeyContract is how a client says that two requests are the same operation.
@@ -79,6 +88,9 @@ func (p *plan) contract() Contract {
 		},
 		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
 		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
+	}
+	if f := policy.Outcomes.failures(&op); f.Retention != op.Retention || f.Tombstone != op.Tombstone {
+		c.Failures = &KeepContract{f.Retention.Seconds(), iso8601(f.Retention), f.Tombstone.Seconds()}
 	}
 	c.Scope.Principal, c.Scope.Route = policy.Principal, policy.RouteScope
 	f := &policy.Fingerprint

@@ -114,7 +114,7 @@ func (e *execution) record(c *capture) {
 		c.header["Content-Type"] = []string{t} // else the replay would be sniffed by other rules than the first answer
 	}
 	class := c.class(e.x.plan.classes, &e.chosen, e.x.work)
-	end := c.ending(class, e.x.work)
+	end := c.ending(class, e.x.plan.classes.keep(c.status), e.x.work)
 	e.settle(&end)
 }
 

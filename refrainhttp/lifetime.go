@@ -35,7 +35,9 @@ func newLifetime(m *Middleware) *lifetime {
 func (m *Middleware) shortestRetention() time.Duration {
 	shortest := time.Duration(0)
 	for _, p := range m.routes.plans {
-		if d := p.policy.Operation.WithDefaults().Retention; shortest == 0 || d < shortest {
+		op := p.policy.Operation.WithDefaults()
+		d := min(op.Retention, p.policy.Outcomes.failures(&op).Retention)
+		if shortest == 0 || d < shortest {
 			shortest = d
 		}
 	}

@@ -122,7 +122,7 @@ func (x *exchange) record(a *refrain.Attempt) {
 		c.cookies = x.scope.Principal != ""
 		c.truncated = c.truncated || !returned
 		class := c.class(x.plan.classes, &w.chosen, x.work)
-		end := c.ending(class, x.work)
+		end := c.ending(class, x.plan.classes.keep(c.status), x.work)
 		x.m.buffers.put(w.buf)
 		status := StatusExecuted
 		if class == Unknown {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/refrain-dev/refrain"
 )
 
 // A Class says what an answer means for its operation.
@@ -55,12 +57,7 @@ type classes struct {
 	listed503 bool
 	headers   []HeaderRule
 	bodies    []bodyRule
-}
-
-// A bodyRule is a BodyRule compiled.
-type bodyRule struct {
-	at    *pointer
-	class Class
+	failures  refrain.Keep
 }
 
 func (o Outcomes) withDefaults() Outcomes {
@@ -76,9 +73,21 @@ func (o Outcomes) withDefaults() Outcomes {
 	return o
 }
 
+// failures returns how long final answers of status 400 or above are kept, under the policy with its defaults.
+func (o *Outcomes) failures(op *refrain.Policy) refrain.Keep {
+	k := o.Failures
+	orElse(&k.Retention, op.Retention)
+	orElse(&k.Tombstone, op.Tombstone)
+	k.Tombstone = max(0, k.Tombstone)
+	return k
+}
+
 // compile lays classes under single statuses, and defaults under what was asked for.
 func (o Outcomes) compile() (*classes, error) {
-	t := &classes{}
+	if o.Failures.Retention < 0 {
+		return nil, fmt.Errorf("outcomes: failures: the retention is %s; it must not be negative", o.Failures.Retention)
+	}
+	t := &classes{failures: o.Failures}
 	if err := t.addRules(&o); err != nil {
 		return nil, err
 	}
@@ -153,11 +162,11 @@ func (t *classes) addRules(o *Outcomes) error {
 		t.headers = append(t.headers, r)
 	}
 	for _, r := range o.Bodies {
-		at, err := newPointer(r.Pointer)
-		if err != nil || r.Class < Final || r.Class > Unknown {
-			return fmt.Errorf("outcomes: bodies: %q with the class %d is no rule: %w", r.Pointer, r.Class, err)
+		rule, err := r.compile()
+		if err != nil {
+			return fmt.Errorf("outcomes: bodies: %w", err)
 		}
-		t.bodies = append(t.bodies, bodyRule{at, r.Class})
+		t.bodies = append(t.bodies, rule)
 	}
 	return nil
 }
@@ -179,12 +188,18 @@ func (t *classes) classify(c *capture, work *workspace) Class {
 			return r.Class
 		}
 	}
-	for _, r := range t.bodies {
-		if found, ok := r.at.find(c.body, work); ok && isThere(found) {
-			return r.class
-		}
+	if class := t.byBody(c, work); class != 0 {
+		return class
 	}
 	return t.byStatus(c.status, c.header)
+}
+
+// keep returns how long a final answer of the status is kept.
+func (t *classes) keep(status int) refrain.Keep {
+	if status < http.StatusBadRequest {
+		return refrain.Keep{}
+	}
+	return t.failures
 }
 
 func (t *classes) byStatus(status int, h http.Header) Class {

@@ -143,6 +143,9 @@ type Outcomes struct {
 	// Idempotency-Outcome with the name of a class goes before them: it is how an upstream says it itself.
 	Headers []HeaderRule
 	Bodies  []BodyRule
+	// Failures says how long a final answer of status 400 or above is kept. Its zeros are the policy's Retention and Tombstone,
+	// a negative Tombstone is none.
+	Failures refrain.Keep
 }
 
 // A HeaderRule classes answers that have a header field with that value, in any case.
@@ -151,10 +154,13 @@ type HeaderRule struct {
 	Class       Class
 }
 
-// A BodyRule classes answers whose body is a JSON document with something at the pointer (RFC 6901): neither null, false, zero
-// nor empty.
+// A BodyRule classes answers of JSON, by media type, that have something at the pointer (RFC 6901): neither null, false, zero
+// nor empty. An answer that is longer than Limits.ResponseBody, or no document of a single meaning, fits no rule.
 type BodyRule struct {
 	Pointer string
+	// Without, if not empty, is a pointer at which there must be nothing: {"/errors", "/data", Release} are the answers of
+	// GraphQL that have errors and no data.
+	Without string
 	Class   Class
 }
 

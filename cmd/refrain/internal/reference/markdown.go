@@ -41,8 +41,8 @@ func section(c *refrainhttp.Contract) string {
 	for _, line := range []string{
 		"Unique within: " + scope(c) + ".",
 		"Two uses of a key must have the same " + compared(c) + ".",
-		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c)),
-		released(c), unknown(c), waiting(c),
+		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c.Remembered)),
+		failures(c), released(c), unknown(c), waiting(c),
 	} {
 		if line != "" {
 			fmt.Fprintf(b, "- %s\n", line)
@@ -135,11 +135,19 @@ func compared(c *refrainhttp.Contract) string {
 	return strings.Join(parts, ", ")
 }
 
-func after(c *refrainhttp.Contract) string {
-	if c.Remembered <= 0 {
+func after(remembered float64) string {
+	if remembered <= 0 {
 		return "After that the key is new."
 	}
-	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(c.Remembered))
+	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(remembered))
+}
+
+func failures(c *refrainhttp.Contract) string {
+	if c.Failures == nil {
+		return ""
+	}
+	return fmt.Sprintf("Those of status 400 or above are given again for %s. %s", span(c.Failures.Lifetime),
+		after(c.Failures.Remembered))
 }
 
 func released(c *refrainhttp.Contract) string {
