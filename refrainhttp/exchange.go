@@ -77,6 +77,7 @@ func (x *exchange) turnedAway() bool {
 func (x *exchange) identify() refusal {
 	if verify := x.plan.policy.Verify; verify != nil {
 		if err := verify(x.request, x.body.b); err != nil {
+			x.m.log.Warn("request refused: its signature", "route", x.plan.pattern, "err", err)
 			return refusal{kind: problemUnverified, detail: sentence(err)}
 		}
 	}

@@ -28,7 +28,7 @@ type Policy struct {
 	Limits      Limits
 	Answers     Answers
 	// Verify, if not nil, says whether a request is what its sender signed, after its body was read and before anything is
-	// looked up. Its error goes to the client, as the detail of a 401, and must not hold a secret.
+	// looked up. Its error goes to the log and to the client, as the detail of a 401, and must not hold a secret.
 	Verify func(r *http.Request, body []byte) error
 	// ReplayHeaders, if not nil, lists the only header fields that a replay carries besides Content-Type. If nil, a replay
 	// carries everything that was stored.

@@ -32,6 +32,9 @@ The exit status is 1 if anything is wrong; warnings do not count.`,
 
 func runCheck(s *settings, out io.Writer) error {
 	cfg, err := s.load()
+	if err == nil {
+		err = cfg.ReadSecrets()
+	}
 	if problems, ok := errors.AsType[config.Problems](err); ok && !isMisuse(err) {
 		for _, p := range problems {
 			report(out, audit.Finding{Level: audit.Fault, Subject: "configuration", Text: p.String()})
@@ -65,6 +68,9 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 		findings = append(findings, audit.Finding{
 			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
 		})
+	}
+	for _, w := range cfg.Warnings() {
+		findings = append(findings, audit.Finding{Level: audit.Warn, Subject: "configuration", Text: w.String()})
 	}
 	return findings
 }

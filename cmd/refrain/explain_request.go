@@ -12,6 +12,7 @@ import (
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/refrainhttp"
+	"github.com/refrain-dev/refrain/webhook"
 )
 
 // A preview is what the policy makes of a request. It shows no value of a header: keys and credentials stay out of
@@ -19,6 +20,7 @@ import (
 type preview struct {
 	*refrainhttp.Explanation
 	outcome *refrainhttp.Outcomes
+	scheme  webhook.Scheme // by which requests are verified, or empty
 	request *http.Request
 	answer  *httptest.ResponseRecorder
 }
@@ -29,13 +31,18 @@ func (p *preview) write(out io.Writer) error {
 	if p.Policy.Operation.Unknown == refrain.Rerun {
 		retries = "the next request runs again"
 	}
+	as := describeAnswer(p.answer)
+	if p.scheme != "" {
+		fmt.Fprintf(w, "  signature\t%s, verified before anything is looked up; refused if it is wrong\n", p.scheme)
+		as = "not judged: the signature is of a body, and there is none here"
+	}
 	fmt.Fprintf(w, "  key\t%s\n", p.key())
 	fmt.Fprintf(w, "  unique within\t%s, %s\n", p.principal(), p.route())
 	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Policy.Fingerprint))
 	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.outcome.Final, " "))
 	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(p.outcome))
 	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.outcome.Unknown, " "), retries)
-	fmt.Fprintf(w, "  as given\t%s\n", describeAnswer(p.answer))
+	fmt.Fprintf(w, "  as given\t%s\n", as)
 	return w.Flush()
 }
 

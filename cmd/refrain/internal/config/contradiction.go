@@ -15,7 +15,8 @@ type contradiction struct {
 // reported where the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
-	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkFingerprint(), p.checkOutcome())
+	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkFingerprint(), p.checkOutcome(), p.checkFailures(),
+		p.checkVerify())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue
@@ -86,7 +87,17 @@ func (p *Policy) checkOutcome() (all []contradiction) {
 	return all
 }
 
-// firstGiven returns the first field with the prefix that the file gives. There is one.
+// checkFailures sees to it that there are failures to keep.
+func (p *Policy) checkFailures() []contradiction {
+	field := p.firstGiven("outcome.failures.")
+	failing := func(s string) bool { return s[0] >= '4' }
+	if field == "" || len(p.Outcomes.Headers) > 0 || len(p.Outcomes.Bodies) > 0 || slices.ContainsFunc(p.Outcomes.Final, failing) {
+		return nil
+	}
+	return contradict(field, "has no effect: outcome.final (%s) has no status of 400 or above", p.origins["outcome.final"])
+}
+
+// firstGiven returns the first field with the prefix that is given, empty if none is.
 func (p *Policy) firstGiven(prefix string) (field string) {
 	for name := range p.origins {
 		if strings.HasPrefix(name, prefix) && (field == "" || name < field) {

@@ -229,10 +229,30 @@ func (v value) scalar() (string, bool) {
 		return n.GetToken().Value, true
 	case *ast.NullNode:
 		v.fault("has no value")
+	case *ast.MappingNode:
+		if text, ok := unsplit(n); ok {
+			return text, true
+		}
+		v.fault("expected a single value, got %s", describe(v.node))
 	default:
 		v.fault("expected a single value, got %s", describe(v.node))
 	}
 	return "", false
+}
+
+// unsplit returns the text of a value such as env:NAME in a list in brackets within braces, which the parser takes for a
+// mapping although no space follows the colon.
+func unsplit(n *ast.MappingNode) (string, bool) {
+	if len(n.Values) != 1 || n.IsFlowStyle {
+		return "", false
+	}
+	pair := n.Values[0]
+	name, text := pair.Key.GetToken(), pair.Value.GetToken()
+	end := name.Position.Column + len(name.Value)
+	if name.Position.Line != text.Position.Line || text.Position.Column != end+1 {
+		return "", false
+	}
+	return name.Value + ":" + text.Value, true
 }
 
 // fields reads a mapping into those fields whose names begin with prefix.
@@ -280,7 +300,7 @@ func describe(n ast.Node) string {
 	case ast.TagType:
 		return "a tag; write the value alone"
 	}
-	return fmt.Sprintf("%q", n.GetToken().Value)
+	return "a single value" // which is not repeated: it may be a secret
 }
 
 func join(path, name string) string {

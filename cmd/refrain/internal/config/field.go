@@ -31,11 +31,13 @@ func (p *Policy) fields() []field {
 		bind(o, "timeout", &op.Timeout, duration(10*time.Millisecond, day)),
 		bind(o, "retention", &op.Retention, duration(time.Second, 3650*day)),
 		bind(o, "tombstone", &op.Tombstone, orNone(duration(0, 3650*day))),
+		bind(o, "outcome.failures.retention", &p.Outcomes.Failures.Retention, inherited(duration(time.Second, 3650*day))),
+		bind(o, "outcome.failures.tombstone", &p.Outcomes.Failures.Tombstone, inherited(orNone(duration(0, 3650*day)))),
 		bind(o, "store_down", &op.StoreDown, choice[refrain.StoreDownPolicy]([]string{"closed", "open"})),
 		bind(o, "limits.request_body", &p.Limits.RequestBody, size(maxBody)),
 		bind(o, "limits.response_body", &p.Limits.ResponseBody, size(maxBody)),
 	)
-	return append(fields, p.answerFields()...)
+	return append(append(fields, p.verifyFields()...), p.answerFields()...)
 }
 
 // requestFields are the settings about what a request is.

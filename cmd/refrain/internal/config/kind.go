@@ -120,6 +120,18 @@ func orNone(k kind[time.Duration]) kind[time.Duration] {
 	return kind[time.Duration]{read: read, show: func(d time.Duration) string { return k.show(max(0, d)) }}
 }
 
+// inherited is a kind of durations whose zero value is not shown: another setting counts then.
+func inherited(k kind[time.Duration]) kind[time.Duration] {
+	show := k.show
+	k.show = func(d time.Duration) string {
+		if d == 0 {
+			return ""
+		}
+		return show(d)
+	}
+	return k
+}
+
 func boolean() kind[bool] {
 	parse := func(text string) (bool, error) {
 		switch text {

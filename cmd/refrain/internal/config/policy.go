@@ -13,6 +13,8 @@ import (
 type Policy struct {
 	refrainhttp.Policy
 
+	Verification Verification
+
 	origins map[string]Origin // of what is not a built-in default, by field
 	known   *dialects
 }

@@ -26,6 +26,9 @@ func (g *Gateway) install(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("compiling the routes: %w", err)
 	}
+	for _, w := range cfg.Warnings() {
+		g.log.Warn("configuration is likely a mistake", "warning", w.String())
+	}
 	old := g.site.Load()
 	next := &site{}
 	if old != nil && g.cfg.Upstream.String() == cfg.Upstream.String() {
