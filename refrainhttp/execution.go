@@ -115,6 +115,7 @@ func (e *execution) record(c *capture) {
 	}
 	class := c.class(e.x.plan.classes, &e.chosen, e.x.work)
 	end := c.ending(class, e.x.work)
+	end.keep = e.x.plan.keep(c.status)
 	e.settle(&end)
 }
 
