@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -40,7 +41,7 @@ func secret() kind[string] {
 		where, name, _ := strings.Cut(text, ":")
 		if name == "" || where != "env" && where != "file" {
 			// The text may be the secret itself, which no log should hold.
-			return "", fmt.Errorf("is no reference to a secret; write env:NAME or file:PATH, never the secret itself")
+			return "", errors.New("is no reference to a secret; write env:NAME or file:PATH, never the secret itself")
 		}
 		return text, nil
 	}
@@ -88,7 +89,8 @@ func (p *Policy) checkVerify() []contradiction {
 	p.verifier = nil
 	if len(v.Secrets) == 0 {
 		if p.givenBelow("verify.") {
-			return contradict(p.firstGiven("verify."), "has no effect without verify.secrets, the references to what the sender signs with")
+			return contradict(p.firstGiven("verify."),
+				"has no effect without verify.secrets, the references to what the sender signs with")
 		}
 		return nil
 	}

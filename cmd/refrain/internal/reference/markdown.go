@@ -151,7 +151,8 @@ func failures(c *refrainhttp.Contract) string {
 	case f.Remembered <= 0:
 		return fmt.Sprintf("A failure is given again for %s; after that the key is new.", span(f.Lifetime))
 	default:
-		return fmt.Sprintf("A failure is given again for %s, and a retry is told of it for %s more.", span(f.Lifetime), span(f.Remembered))
+		return fmt.Sprintf("A failure is given again for %s, and a retry is told of it for %s more.",
+			span(f.Lifetime), span(f.Remembered))
 	}
 }
 
