@@ -151,7 +151,7 @@ func (x *exchange) operation() refrain.Operation {
 
 // bypass runs the request unprotected and marks the answer.
 func (x *exchange) bypass() {
-	setMarks(x.client.Header(), x.plan.speech.marks, &marking{key: x.key.raw, status: StatusBypassed})
+	x.mark(marking{status: StatusBypassed})
 	x.next.ServeHTTP(x.client, x.unprotected())
 	x.report(StatusBypassed, 0, problemNone)
 }

@@ -133,15 +133,11 @@ func (e *execution) settle(end *ending) {
 
 // mark sets the header fields that say what the answer is.
 func (e *execution) mark() {
-	h := e.recorder.client.Header()
-	m := marking{key: e.x.key.raw, status: e.status, code: e.recorder.status, class: e.class}
+	m := marking{status: e.status, code: e.recorder.status, class: e.class}
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
 		m.expires = e.x.m.dates.format(r.Retain)
 	}
-	setMarks(h, e.x.plan.speech.marks, &m)
-	if e.status != StatusUnknown {
-		setMarks(h, e.x.plan.speech.outcomeMarks, &m)
-	}
+	e.x.mark(m)
 }
 
 // request returns the request as the handler gets it.
