@@ -101,7 +101,7 @@ func (e *execution) beforeFlow() {
 		truncated: e.chosen.incomplete.Load(),
 	}
 	e.status = StatusExecuted
-	if c.class(e.x.plan.classes, &e.chosen, e.x.work) != Release {
+	if e.class = c.class(e.x.plan.classes, &e.chosen, e.x.work); e.class != Release {
 		e.record(&c)
 	}
 	e.mark()
@@ -138,7 +138,10 @@ func (e *execution) mark() {
 		m.expires = e.x.m.dates.format(r.Retain)
 	}
 	setMarks(h, e.x.plan.speech.marks, &m)
-	if e.status != StatusUnknown {
+	switch {
+	case e.class == Release:
+		setMarks(h, e.x.plan.speech.releaseMarks, &m)
+	case e.status != StatusUnknown:
 		setMarks(h, e.x.plan.speech.outcomeMarks, &m)
 	}
 }
