@@ -19,6 +19,16 @@ var (
 	ErrUnrecorded = errors.New("outcome not recorded yet")
 )
 
+// Errors of [Guard.Resolve].
+var (
+	// ErrAbsent says that nobody knows of the operation.
+	ErrAbsent = errors.New("no such operation")
+	// ErrChanged says that the operation is not the one any more that the operator looked at.
+	ErrChanged = errors.New("the operation has changed since it was looked at")
+	// ErrWrongState says that an operation in that state cannot be resolved in that way.
+	ErrWrongState = errors.New("not possible in the operation's state")
+)
+
 // Errors of [Do], one for each verdict but Run and Replay.
 var (
 	ErrInFlight = errors.New("operation is in flight")

@@ -13,10 +13,11 @@ type Event struct {
 	Kind    EventKind
 	Route   string        // of the operation's scope; never the key
 	Verdict Verdict       // of EventVerdict
-	Ending  Ending        // of EventSettled, EventUnrecorded, EventStale and EventRecovered
-	Took    time.Duration // EventVerdict: since Begin; EventSettled: since the claim; EventStoreCall: of the call
+	Ending  Ending        // of EventSettled, EventUnrecorded, EventStale, EventRecovered and EventResolved
+	Answer  Answer        // of EventProbed
+	Took    time.Duration // EventVerdict: since Begin; EventSettled: since the claim; EventStoreCall, EventProbed: of the call
 	Call    string        // EventStoreCall: "claim", "settle" or "renew"
-	Err     error         // EventStoreCall: what went wrong
+	Err     error         // EventStoreCall, EventProbed: what went wrong
 }
 
 // An EventKind says what happened.
@@ -31,4 +32,6 @@ const (
 	EventStale                           // a settlement or renewal was refused: another claim is newer
 	EventDropped                         // an unrecorded ending was given up; the operation stays unknown
 	EventStoreCall                       // a call to the store returned
+	EventProbed                          // an upstream was asked what became of an unknown operation
+	EventResolved                        // an operator resolved an operation; its route is not known
 )

@@ -10,7 +10,7 @@ import (
 
 // The exploration walks through every state that the pure functions can reach for two operations and three attempts whose
 // processes crash, whose requests and answers are lost, repeated and delayed, while leases and retentions end. It checks the
-// promises on every step.
+// promises on every step. Attempts also find out what became of another's claim, as probes and operators do.
 //
 // Two states that differ in names only, of attempts, operations or fingerprints, are one.
 
@@ -26,12 +26,13 @@ const (
 type phase uint8
 
 const (
-	idle     phase = iota // has not asked yet
-	asking                // sent a claim; the answer may still come
-	working               // was told to run
-	settling              // sent a settlement; the answer may still come
-	over                  // was told the end, or told not to run
-	crashed               // lost its memory; what it sent may still arrive
+	idle      phase = iota // has not asked yet
+	asking                 // sent a claim; the answer may still come
+	working                // was told to run
+	settling               // sent a settlement; the answer may still come
+	resolving              // sent word of what became of another's claim; the answer may still come
+	over                   // was told the end, or told not to run
+	crashed                // lost its memory; what it sent may still arrive
 )
 
 // An actor is one attempt: which operation it wants, what it means by it, and what it has sent.
@@ -42,6 +43,9 @@ type actor struct {
 	ending  Ending
 	claims  uint8 // copies of the claim that the network still holds
 	settles uint8 // copies of the settlement that the network still holds
+	seen    uint8 // the attempt whose claim it found out about, plus 1
+	word    Ending
+	words   uint8 // copies of that word that the network still holds
 }
 
 // A world is a state of everything. It is comparable, so that the walk knows where it has been.
@@ -165,13 +169,16 @@ func (x *explorer) explore(w world) {
 		if a.settles > 0 {
 			x.deliverSettlement(w, i)
 		}
+		if a.words > 0 {
+			x.deliverWord(w, i)
+		}
 		if a.phase == working || a.phase == settling { // a renewal may be on its way while the claim ends
 			x.renew(w, i)
 		}
 		if a.phase == working {
 			x.end(w, i)
 		}
-		if (a.phase == asking || a.phase == settling) && w.repeats < worldRepeats {
+		if (a.phase == asking || a.phase == settling || a.phase == resolving) && w.repeats < worldRepeats {
 			x.repeat(w, i)
 		}
 		if w.crashes < worldCrashes && a.phase != idle && a.phase != over && a.phase != crashed {
@@ -215,9 +222,12 @@ func (x *explorer) start(w world, i int) {
 func (x *explorer) repeat(w world, i int) {
 	n := w
 	n.repeats++
-	if w.actors[i].phase == asking {
+	switch w.actors[i].phase {
+	case asking:
 		n.actors[i].claims++
-	} else {
+	case resolving:
+		n.actors[i].words++
+	default:
 		n.actors[i].settles++
 		for _, e := range []Ending{Finished, Released, Undecided} {
 			if e != w.actors[i].ending {
@@ -254,10 +264,55 @@ func (x *explorer) deliverClaim(w world, i int) {
 	switch d.Verdict {
 	case Run:
 		n.actors[i].phase = working
+	case Unknown:
+		x.resolve(n, i, Finished)
+		x.resolve(n, i, Released)
+		n.actors[i].phase = over // and holds
+	case Replay, Expired:
+		x.resolve(n, i, Forgotten)
+		n.actors[i].phase = over
 	default: // in flight: it may ask again, as after a lost answer
 		n.actors[i].phase = over
 	}
 	x.add(n, i, "claimed, and hears the verdict")
+}
+
+// resolve lets an attempt, as a probe or an operator, find out what became of the claim that it was shown.
+func (x *explorer) resolve(w world, i int, word Ending) {
+	a := &w.actors[i]
+	if a.words > 0 {
+		return
+	}
+	a.phase, a.word, a.words, a.seen = resolving, word, 1, w.records[a.key].owner
+	x.add(w, i, "finds out: "+word.String())
+}
+
+// deliverWord lets the store see a copy of what an attempt found out about another's claim. Who found out that nothing
+// happened claims anew.
+func (x *explorer) deliverWord(w world, i int) {
+	a := w.actors[i]
+	s := Settlement{Token: actorToken(int(a.seen) - 1), Ending: a.word, Retention: time.Hour, Tombstone: time.Hour}
+	if a.word != Forgotten {
+		s.Instead = actorToken(i)
+	}
+	if a.word == Finished {
+		s.Outcome = &Outcome{Status: i + 1}
+	}
+	next, written, err := s.Apply(w.records[a.key].record(), exploreEpoch)
+	n := w
+	n.actors[i].words--
+	if written {
+		n.records[a.key] = shadowOf(next)
+	}
+	x.checkWord(w, n, i, err)
+	x.add(n, i, "resolved, and the answer is lost")
+	if a.phase == resolving {
+		n.actors[i].phase = over
+		if a.word == Released {
+			n.actors[i].phase, n.actors[i].claims = asking, a.claims+1
+		}
+		x.add(n, i, "resolved, and hears so")
+	}
 }
 
 // renew lets an owner's renewal arrive.
@@ -400,6 +455,34 @@ func (x *explorer) checkOwner(w, n world, i int, what string, err error) {
 	}
 }
 
+// checkWord checks what a probe or an operator did: it ended just the claim that it was shown, which was nobody's any more, and
+// changed nothing else. What it was shown to be done it could only forget.
+func (x *explorer) checkWord(w, n world, i int, err error) {
+	a := w.actors[i]
+	before, after := w.records[a.key], n.records[a.key]
+	lapsed := before.state == StateUnknown || before.state == StateRunning && before.past > 0
+	ended := before.state == StateDone && before.past < 2
+	may := before.owner == a.seen && (lapsed && a.word != Forgotten || ended && a.word == Forgotten)
+	repeated := ended && before.owner == uint8(i+1) && a.word == Finished
+	want := shadow{}
+	if a.word == Finished {
+		want = before
+		want.state, want.owner, want.outcome, want.past = StateDone, uint8(i+1), uint8(i+1), 0
+	}
+	switch {
+	case err != nil && !errors.Is(err, ErrStale):
+		x.breaks(2, "the word %v got error %v", a.word, err)
+	case may != (err == nil) && !repeated:
+		x.breaks(2, "the word %v on the claim of attempt %d got error %v on %+v", a.word, a.seen-1, err, before)
+	case may && after != want:
+		x.breaks(2, "the word %v made %+v of %+v", a.word, after, before)
+	case !may && after != before:
+		x.breaks(3, "the word %v changed %+v to %+v", a.word, before, after)
+	case n.records[1-a.key] != w.records[1-a.key] || n.fence != w.fence:
+		x.breaks(7, "the word %v changed another operation", a.word)
+	}
+}
+
 // checkWorld checks what must hold in every state.
 func (x *explorer) checkWorld(w world) {
 	for k, r := range w.records {
@@ -426,13 +509,16 @@ func (w world) canonical() world {
 		if a.phase == over {
 			a.phase = crashed // it listens no more
 		}
-		if a.claims == 0 && a.phase != asking {
+		if a.claims == 0 && a.phase != asking && a.phase != resolving {
 			a.mode = 0
+		}
+		if a.words == 0 && a.phase != resolving {
+			a.word, a.seen = 0, 0
 		}
 		if a.settles == 0 && a.phase != settling {
 			a.ending = 0
 		}
-		if a.phase == crashed && a.claims+a.settles == 0 {
+		if a.phase == crashed && a.claims+a.settles+a.words == 0 {
 			*a = actor{phase: crashed}
 		}
 	}
@@ -467,7 +553,7 @@ func (w *world) nameFingerprint(k uint8) {
 	}
 	w.records[k].other = false
 	for i := range w.actors {
-		if a := &w.actors[i]; a.key == k && (a.claims > 0 || a.phase == asking) {
+		if a := &w.actors[i]; a.key == k && (a.claims > 0 || a.phase == asking || a.phase == resolving) {
 			a.mode ^= 1
 		}
 	}
@@ -490,8 +576,14 @@ func (w *world) rank(i int) (n uint64) {
 	if a.phase == idle {
 		return 1 << 63
 	}
-	for _, b := range []uint8{uint8(a.phase), a.key, a.mode, uint8(a.ending), a.claims, a.settles} {
+	for _, b := range []uint8{uint8(a.phase), a.key, a.mode, uint8(a.ending), a.claims, a.settles, uint8(a.word), a.words} {
 		n = n<<4 | uint64(b)
+	}
+	for _, b := range w.actors {
+		n <<= 1
+		if b.seen == uint8(i+1) {
+			n |= 1
+		}
 	}
 	for _, r := range w.records {
 		n <<= 2
@@ -507,15 +599,20 @@ func (w *world) rank(i int) (n uint64) {
 
 func (w *world) swap(i, j int) {
 	w.actors[i], w.actors[j] = w.actors[j], w.actors[i]
-	for k := range w.records {
-		for _, name := range []*uint8{&w.records[k].owner, &w.records[k].outcome} {
-			switch *name {
-			case uint8(i + 1):
-				*name = uint8(j + 1)
-			case uint8(j + 1):
-				*name = uint8(i + 1)
-			}
+	rename := func(name *uint8) {
+		switch *name {
+		case uint8(i + 1):
+			*name = uint8(j + 1)
+		case uint8(j + 1):
+			*name = uint8(i + 1)
 		}
+	}
+	for k := range w.records {
+		rename(&w.records[k].owner)
+		rename(&w.records[k].outcome)
+	}
+	for k := range w.actors {
+		rename(&w.actors[k].seen)
 	}
 }
 
@@ -574,7 +671,7 @@ func TestProtocolAtRandom(t *testing.T) {
 			}
 			w = x.steps[rnd.IntN(len(x.steps))].next
 			for i := range w.actors { // an attempt that is over makes room for a new one
-				if a := w.actors[i]; (a.phase == over || a.phase == crashed) && a.claims+a.settles == 0 && !w.holds(i) {
+				if a := w.actors[i]; (a.phase == over || a.phase == crashed) && a.claims+a.settles+a.words == 0 && !w.holds(i) {
 					w.actors[i] = actor{}
 				}
 			}
@@ -583,10 +680,15 @@ func TestProtocolAtRandom(t *testing.T) {
 	}
 }
 
-// holds reports whether a record still has the token of the attempt.
+// holds reports whether a record still has the token of the attempt, or somebody was shown it.
 func (w *world) holds(i int) bool {
 	for _, r := range w.records {
 		if r.owner == uint8(i+1) {
+			return true
+		}
+	}
+	for _, a := range w.actors {
+		if a.seen == uint8(i+1) {
 			return true
 		}
 	}

@@ -13,3 +13,13 @@ func (g *Guard) Busy() (flights int, draining bool) {
 	defer g.backlog.mu.Unlock()
 	return flights, g.backlog.draining != nil
 }
+
+// MaxProbed is how many operations that were probed in vain are remembered.
+const MaxProbed = maxProbed
+
+// Probed returns how many there are.
+func (g *Guard) Probed() int {
+	g.probes.mu.Lock()
+	defer g.probes.mu.Unlock()
+	return g.probes.order.Len()
+}

@@ -46,6 +46,7 @@ type Guard struct {
 	flights flights
 	renewer renewer
 	backlog *backlog
+	probes  probes
 	owned   atomic.Int64 // attempts that own a claim
 
 	mu      sync.Mutex
@@ -61,7 +62,7 @@ func New(store Store, cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store:        store,
-		policy:       cfg.Policy.withDefaults(),
+		policy:       cfg.Policy.WithDefaults(),
 		identity:     newIdentity(cfg.Secret),
 		storeTimeout: cfg.StoreTimeout,
 		observer:     cfg.Observer,
@@ -124,7 +125,9 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 func (g *Guard) MayRecall(key string) bool { return g.peeker != nil || g.recall.may(key) }
 
 func (g *Guard) newAttempt(op *Operation) *Attempt {
-	a := &Attempt{guard: g, Route: op.Scope.Route, policy: g.policyOf(op), start: g.now(), slot: g.recall.slot(op.Key)}
+	a := &Attempt{
+		guard: g, Route: op.Scope.Route, policy: g.policyOf(op), probe: op.Probe, start: g.now(), slot: g.recall.slot(op.Key),
+	}
 	a.id, a.fingerprint = g.identity.of(op)
 	return a
 }
@@ -173,7 +176,7 @@ func (g *Guard) begin(ctx context.Context, op *Operation) (*Attempt, error) {
 
 func (g *Guard) policyOf(op *Operation) Policy {
 	if op.Policy != nil {
-		return op.Policy.withDefaults()
+		return op.Policy.WithDefaults()
 	}
 	return g.policy
 }
@@ -231,14 +234,14 @@ func (g *Guard) bounded(ctx context.Context) *limitedContext {
 	return &limitedContext{parent: ctx, deadline: time.Now().Add(g.storeTimeout)}
 }
 
-func (g *Guard) claim(ctx context.Context, c Claim) (Decision, error) {
+func (g *Guard) claim(ctx context.Context, c *Claim) (Decision, error) {
 	limited := g.bounded(ctx)
 	defer limited.end()
 	start := g.now()
-	d, err := g.store.Claim(limited, c)
+	d, err := g.store.Claim(limited, *c)
 	g.observe(Event{Kind: EventStoreCall, Call: "claim", Took: g.since(start), Err: err})
 	if err == nil {
-		err = d.check(&c)
+		err = d.check(c)
 	}
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)

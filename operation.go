@@ -16,6 +16,8 @@ type Operation struct {
 	Fingerprint Fingerprint
 	// Policy governs this operation. If nil, the Guard's policy does.
 	Policy *Policy
+	// Probe asks the upstream whether the operation happened, for a policy whose Unknown is Probe.
+	Probe ProbeFunc
 }
 
 // A Scope is the namespace of a key. Two principals never share an operation.

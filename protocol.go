@@ -102,10 +102,11 @@ const (
 	Finished  Ending = iota + 1 // the outcome is final
 	Released                    // nothing happened: forget the claim
 	Undecided                   // whether it happened is not known
+	Forgotten                   // it is done, and shall be forgotten before its time
 )
 
 func (e Ending) String() string {
-	return [...]string{"none", "finished", "released", "unknown"}[e]
+	return [...]string{"none", "finished", "released", "unknown", "forgotten"}[e]
 }
 
 // A Settlement ends a claim.
@@ -113,6 +114,11 @@ type Settlement struct {
 	ID     ID
 	Token  Token
 	Ending Ending
+	// Instead, unless zero, says that not the owner of Token settles but somebody else found out what became of its
+	// operation: a probe or an operator. It is a new token. Only an unknown operation can be settled so, for the owner of
+	// any other is alive or has ended it, and what is finished so has the new token: the owner, when it comes late after
+	// all, is refused and does not believe that its own outcome was recorded.
+	Instead Token
 	// Outcome is the answer: required for Finished, optional for Undecided, nil for Released.
 	Outcome *Outcome
 	// Retention is how long a finished outcome is replayed, Tombstone how long after that the key is known as used.
@@ -121,15 +127,26 @@ type Settlement struct {
 
 // Apply decides what the settlement makes of the record cur at the store's time now. If written is true, the returned
 // record must be durable (or, when absent, removed) before anyone is told. The error is ErrStale when the token is not the
-// newest, and also when the operation is already done in another way.
+// newest, and also when the operation is already done in another way, or when Forgotten finds one that is not done.
 //
 // Finishing twice with one token is one finish: the first outcome stands.
 func (s Settlement) Apply(cur Record, now time.Time) (next Record, written bool, err error) {
 	cur = cur.At(now) // a record past its time is absent, whether the store has removed it or not
+	if s.Instead != (Token{}) {
+		switch {
+		case s.repeats(&cur):
+			return cur, false, nil
+		case cur.State != StateUnknown:
+			return Record{}, false, ErrStale
+		}
+	}
 	if cur.State == StateAbsent || cur.Token != s.Token || s.Token == (Token{}) {
 		return Record{}, false, ErrStale
 	}
 	if cur.State == StateDone || cur.State == StateExpired {
+		if s.Ending == Forgotten {
+			return Record{}, true, nil
+		}
 		if s.Ending != Finished {
 			return Record{}, false, ErrStale
 		}
@@ -141,12 +158,22 @@ func (s Settlement) Apply(cur Record, now time.Time) (next Record, written bool,
 		next.State, next.Outcome, next.Lease = StateDone, s.Outcome, time.Time{}
 		next.Retain = now.Add(s.Retention)
 		next.Forget = next.Retain.Add(s.Tombstone)
+		if s.Instead != (Token{}) {
+			next.Token = s.Instead
+		}
 	case Released:
 		next = Record{}
 	case Undecided:
 		next.State, next.Outcome, next.Lease = StateUnknown, s.Outcome, time.Time{}
+	case Forgotten:
+		return Record{}, false, ErrStale
 	}
 	return next, true, nil
+}
+
+// repeats reports whether the record is what this settlement, made instead of the owner's, has made of it before.
+func (s *Settlement) repeats(cur *Record) bool {
+	return s.Ending == Finished && cur.Token == s.Instead && (cur.State == StateDone || cur.State == StateExpired)
 }
 
 // A Renewal extends the lease of a claim whose owner is alive.

@@ -108,6 +108,16 @@ func (c *recall) look(id *ID) (r Record, now time.Time) {
 	return e.record, now
 }
 
+// forget drops the record of an operation, if it is kept.
+func (c *recall) forget(id ID) {
+	sh := c.shard(&id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e := sh.byID[id]; e != nil {
+		c.drop(sh, e)
+	}
+}
+
 func (sh *recallShard) front(e *recalled) {
 	e.prev, e.next = &sh.used, sh.used.next
 	e.prev.next, e.next.prev = e, e

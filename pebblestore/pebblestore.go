@@ -65,6 +65,7 @@ type Store struct {
 var (
 	_ refrain.Store  = (*Store)(nil)
 	_ refrain.Tiered = (*Store)(nil)
+	_ refrain.Lister = (*Store)(nil)
 )
 
 // Open opens the store in the directory, which is made if it is not there. It fails when another process has it open, when

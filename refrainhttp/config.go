@@ -15,6 +15,8 @@ type Config struct {
 	// name "sub". The function returns "" for a request that has none, and may be called concurrently. It must be sure of what
 	// it returns: the principal decides whose answers a request may get.
 	Sources map[string]func(r *http.Request, name string) (principal string)
+	// Lifetime, if it has a Match, has Middleware.Publish add how long keys protect to an answer of the API itself.
+	Lifetime Lifetime
 	// BodyMemory bounds the bytes of request bodies that are held in memory at one time; a keyed request beyond it is
 	// refused with 503. If zero, 256 MiB.
 	BodyMemory int64

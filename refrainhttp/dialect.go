@@ -23,7 +23,11 @@ func Dialects() []Dialect {
 		ietf(), stripe(), stripeV2(), acp(), ucp(), oasis(), azure(), adyen(), checkout(), gocardless(), square(), paypal(),
 		iceberg(), zuora(), increase(),
 	}
-	return append(all, senders()...)
+	all = append(all, senders()...)
+	for i := range all {
+		all[i].Policy.Dialect = all[i].Name
+	}
+	return all
 }
 
 // LookupDialect returns the built-in dialect of that name, and whether there is one.

@@ -85,7 +85,7 @@ func ucp() Dialect {
 		Policy: Policy{
 			Operation:   refrain.Policy{Wait: -1, Retention: 2 * day},
 			Key:         Key{Format: Bare},
-			Fingerprint: Fingerprint{Of: []string{"method", "path"}, Body: BodyRaw},
+			Fingerprint: Fingerprint{Of: []string{"method", "path"}, Body: BodyRaw, Digest: DigestVerify},
 			Answers:     Answers{Mismatch: Answer{Status: 409}},
 		},
 	}

@@ -52,6 +52,10 @@ func (x *exchange) serve() {
 	if x.plan.late && x.turnedAway() {
 		return
 	}
+	if err := checkDigest(x.plan.policy.Fingerprint.Digest, x.request.Header, x.body.b); err != nil {
+		x.refuse(StatusRefused, refusal{kind: problemBodyBroken, detail: sentence(err)})
+		return
+	}
 	x.decide()
 }
 

@@ -39,6 +39,10 @@ func (x *exchange) watch() {
 	if x.plan.late && x.noted() {
 		return
 	}
+	if checkDigest(x.plan.policy.Fingerprint.Digest, x.request.Header, x.body.b) != nil {
+		x.forward(StatusRefused, 0, problemBodyBroken)
+		return
+	}
 	x.witness()
 }
 

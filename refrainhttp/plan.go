@@ -21,6 +21,7 @@ type plan struct {
 	speech      speech
 	firstSent   string          // a header's name, or empty
 	late        bool            // the body is read before the key is looked for
+	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
 }
 
@@ -69,6 +70,7 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	if len(p.scope.principal) > 0 {
 		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
 	}
+	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && policy.Fingerprint.Digest == DigestIgnore && !p.scope.asks()
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
 		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
 			policy.Limits.RequestBody, policy.Limits.ResponseBody)

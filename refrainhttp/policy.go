@@ -12,6 +12,8 @@ type Policy struct {
 	// Operation is the core's policy. Here a zero Wait means 5 seconds, and a negative one that duplicates of an operation
 	// in flight are answered at once.
 	Operation refrain.Policy
+	// Dialect names the contract that the policy is, for those whom Middleware.Publish tells. If empty, default.
+	Dialect string
 	// Mode is Enforce if empty.
 	Mode Mode
 	Key  Key
@@ -101,19 +103,31 @@ type Fingerprint struct {
 	Of []string
 	// Body is BodyAuto if empty.
 	Body BodyMode
-	// Include and Exclude are JSON pointers (RFC 6901) into JSON bodies: the only parts that count, and parts that do not.
-	// Exclude wins. They have no effect on bodies that are not compared as JSON.
+	// Include and Exclude are JSON pointers (RFC 6901): the only parts of a body that count, and parts that do not. Exclude
+	// wins. In a form, /name is the field of that name. They have no effect on bodies that are compared byte by byte.
 	Include, Exclude []string
 	// Headers names request header fields that count.
 	Headers []string
+	// Digest says what becomes of a request with a Content-Digest (RFC 9530). If empty, it is ignored.
+	Digest DigestMode
 }
+
+// A DigestMode says what becomes of a request with a Content-Digest.
+type DigestMode string
+
+// The digest modes.
+const (
+	DigestIgnore  DigestMode = "ignore"  // it says nothing
+	DigestVerify  DigestMode = "verify"  // a body that is not what it says is refused
+	DigestRequire DigestMode = "require" // as is a request without one
+)
 
 // A BodyMode says how request bodies are compared.
 type BodyMode string
 
 // The body modes.
 const (
-	BodyAuto BodyMode = "auto" // by media type: JSON, form, else byte by byte
+	BodyAuto BodyMode = "auto" // by media type: JSON, form, multipart form by its parts, else byte by byte
 	BodyRaw  BodyMode = "raw"  // byte by byte
 	BodyJSON BodyMode = "json" // as JSON whatever the media type says, byte by byte when it is not JSON
 	BodyNone BodyMode = "none" // not at all
@@ -160,6 +174,7 @@ const (
 // WithDefaults returns the policy with every zero value made explicit, but for those of the core's policy, Wait excepted.
 func (p Policy) WithDefaults() Policy {
 	orElse(&p.Operation.Wait, defaultWait)
+	orElse(&p.Dialect, "default")
 	orElse(&p.Mode, Enforce)
 	if p.Key.From == nil {
 		p.Key.From = []string{"header:" + headerKey}
@@ -175,6 +190,7 @@ func (p Policy) WithDefaults() Policy {
 		p.Fingerprint.Of = []string{"method", "path", "query", "media-type"}
 	}
 	orElse(&p.Fingerprint.Body, BodyAuto)
+	orElse(&p.Fingerprint.Digest, DigestIgnore)
 	orElse(&p.Limits.RequestBody, defaultLimit)
 	orElse(&p.Limits.ResponseBody, defaultLimit)
 	p.Outcomes = p.Outcomes.withDefaults()

@@ -16,6 +16,7 @@ type routes struct {
 	// without routes:
 	post, patch *plan
 
+	plans    []*plan  // of all patterns, in the order of the configuration
 	keyNames []string // of the header fields that hold keys, on any route
 }
 
@@ -52,7 +53,7 @@ func newRoutes(cfg *Config) (*routes, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	patch, err := compile("PATCH /", cfg.Policy, cfg.Sources)
-	rs := &routes{post: post, patch: patch}
+	rs := &routes{post: post, patch: patch, plans: []*plan{post, patch}}
 	rs.noteKeys(post)
 	return rs, err
 }
@@ -88,6 +89,7 @@ func (rs *routes) add(pattern string, p *plan) (err error) {
 		return fmt.Errorf("match: %s is a safe method; its keys are ignored", method)
 	}
 	rs.mux.Handle(pattern, matched{p})
+	rs.plans = append(rs.plans, p)
 	rs.noteKeys(p)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/refrain-dev/refrain"
@@ -101,6 +102,12 @@ func (s *scoper) of(r *http.Request) refrain.Scope {
 		scope.Route = r.Method + " " + r.URL.EscapedPath()
 	}
 	return scope
+}
+
+// asks reports whether a function says who a request comes from: what it goes by, such as the time or the connection, is not
+// in the request's bytes.
+func (s *scoper) asks() bool {
+	return slices.ContainsFunc(s.principal, func(p principalSource) bool { return p.find != nil })
 }
 
 // credential joins a header's values so that no two headers give the same string: every part is length-prefixed.

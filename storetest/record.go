@@ -167,11 +167,17 @@ func (r *recording) settlement(c *contended, rnd *rand.Rand) refrain.Settlement 
 		if rnd.IntN(2) == 0 {
 			s.Tombstone = 3 * long
 		}
+	case p == 6:
+		s.Ending = refrain.Forgotten
 	case p < 6:
 		s.Ending = refrain.Undecided
 		if rnd.IntN(2) == 0 {
 			s.Outcome = r.outcome()
 		}
+	}
+	if s.Ending != refrain.Undecided && s.Ending != refrain.Forgotten && rnd.IntN(4) == 0 {
+		s.Instead = refrain.NewToken()
+		c.tokens = append(c.tokens, s.Instead) // the newest from now on, if it goes through
 	}
 	return s
 }

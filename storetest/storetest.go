@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) refrain.Store) {
 		{"Contract", contractCases},
 		{"Token", tokenCases},
 		{"Lease", leaseCases},
+		{"Instead", insteadCases},
 		{"Expiry", expiryCases},
 		{"Bytes", bytesCases},
 		{"Cancel", cancelCases},
@@ -54,6 +55,10 @@ func Run(t *testing.T, open func(t *testing.T) refrain.Store) {
 	t.Run("Close", func(t *testing.T) {
 		t.Parallel()
 		testClose(t, open)
+	})
+	t.Run("List", func(t *testing.T) {
+		t.Parallel()
+		testList(t, open)
 	})
 	t.Run("Restart", func(t *testing.T) {
 		t.Parallel()

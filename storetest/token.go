@@ -63,6 +63,98 @@ var tokenCases = []testCase{
 	}},
 }
 
+// insteadCases test what a probe or an operator can do who was shown an operation.
+var insteadCases = []testCase{
+	{"whoever found out finishes what is unknown", func(x *subject) {
+		owner := x.running()
+		x.settle(undecided(owner, outcome("503")), nil)
+		s := instead(finish(owner, "found"))
+		x.wantOutcome(x.settle(s, nil), outcome("found"))
+		x.unchanged(func() {
+			if r := x.settle(s, nil); r.Token != s.Instead { // repeated, it recognises itself
+				x.t.Errorf("got %s, want it with the token %x", describe(r), s.Instead[:4])
+			}
+		})
+		x.wantOutcome(x.claim(x.request(), refrain.Replay).Record, outcome("found"))
+		x.refuses(owner)
+	}},
+	{"whoever found out finishes what has lapsed", func(x *subject) {
+		owner := x.lapsed().Record.Token
+		x.settle(instead(finish(owner, "found")), nil)
+		x.refuses(owner)
+		x.wantOutcome(x.claim(x.request(), refrain.Replay).Record, outcome("found"))
+	}},
+	{"whoever found out releases what is unknown", func(x *subject) {
+		first := x.lapsed().Record
+		x.settle(instead(release(first.Token)), nil)
+		x.refuses(first.Token)
+		if d := x.run(); d.Record.Fence <= first.Fence {
+			x.t.Errorf("got fence %d after %d, want a greater one", d.Record.Fence, first.Fence)
+		}
+	}},
+	{"nobody settles instead of a living owner", func(x *subject) {
+		owner := x.running()
+		x.refusesInstead(owner)
+		x.renew(owner, nil)
+		x.settle(finish(owner, "paid"), nil)
+	}},
+	{"nobody overrules an outcome", func(x *subject) { x.refusesInstead(x.done("paid")) }},
+	{"nobody settles a claim that was not shown", func(x *subject) {
+		old := x.running()
+		x.settle(undecided(old, nil), nil)
+		next := x.claim(x.rerun(), refrain.Run).Record.Token
+		x.settle(undecided(next, nil), nil)
+		x.refusesInstead(old)
+		x.refusesInstead(refrain.Token{})
+	}},
+	{"what is done can be forgotten", func(x *subject) {
+		first := x.run().Record
+		x.settle(finish(first.Token, "paid"), nil)
+		x.settle(forget(first.Token), nil)
+		x.get(refrain.StateAbsent)
+		x.refuses(first.Token)
+		if d := x.run(); d.Record.Fence <= first.Fence {
+			x.t.Errorf("got fence %d after %d, want a greater one", d.Record.Fence, first.Fence)
+		}
+	}},
+	{"what is not done cannot be forgotten", func(x *subject) {
+		token := x.running()
+		forgets := func() {
+			x.t.Helper()
+			x.unchanged(func() { x.settle(forget(token), refrain.ErrStale) })
+		}
+		forgets()
+		x.settle(undecided(token, outcome("503")), nil)
+		forgets()
+	}},
+	{"forgetting needs the token", func(x *subject) {
+		x.done("paid")
+		x.unchanged(func() {
+			x.settle(forget(refrain.NewToken()), refrain.ErrStale)
+			x.settle(forget(refrain.Token{}), refrain.ErrStale)
+		})
+	}},
+}
+
+// refusesInstead checks that nobody can settle instead of the token's owner, and that trying changes nothing.
+func (x *subject) refusesInstead(owner refrain.Token) {
+	x.t.Helper()
+	x.unchanged(func() {
+		x.t.Helper()
+		x.settle(instead(finish(owner, "forged")), refrain.ErrStale)
+		x.settle(instead(release(owner)), refrain.ErrStale)
+	})
+}
+
+func instead(s refrain.Settlement) refrain.Settlement {
+	s.Instead = refrain.NewToken()
+	return s
+}
+
+func forget(token refrain.Token) refrain.Settlement {
+	return refrain.Settlement{Token: token, Ending: refrain.Forgotten}
+}
+
 // refuses checks that nothing can be done with the token, nor with the zero token, and that trying changes nothing.
 func (x *subject) refuses(stale refrain.Token) {
 	x.t.Helper()
@@ -71,6 +163,7 @@ func (x *subject) refuses(stale refrain.Token) {
 			x.t.Helper()
 			x.settle(finish(token, "forged"), refrain.ErrStale)
 			x.settle(release(token), refrain.ErrStale)
+			x.settle(forget(token), refrain.ErrStale)
 			x.settle(undecided(token, outcome("forged")), refrain.ErrStale)
 			x.renew(token, refrain.ErrStale)
 		})

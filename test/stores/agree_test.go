@@ -25,6 +25,7 @@ func TestStoresAgree(t *testing.T) {
 			"settle":  p.settle,
 			"renew":   p.renew,
 			"get":     p.get,
+			"list":    p.list,
 			"restart": p.restart,
 		})
 	})
@@ -106,7 +107,9 @@ func (p *pair) claim(t *rapid.T) {
 func (p *pair) settle(t *rapid.T) {
 	s := refrain.Settlement{
 		ID: drawID(t), Token: p.drawToken(t),
-		Ending: rapid.SampledFrom([]refrain.Ending{refrain.Finished, refrain.Released, refrain.Undecided}).Draw(t, "ending"),
+		Ending: rapid.SampledFrom([]refrain.Ending{
+			refrain.Finished, refrain.Released, refrain.Undecided, refrain.Forgotten,
+		}).Draw(t, "ending"),
 	}
 	if s.Ending == refrain.Finished || s.Ending == refrain.Undecided && rapid.Bool().Draw(t, "with an answer") {
 		p.outcomes++
@@ -118,6 +121,9 @@ func (p *pair) settle(t *rapid.T) {
 	if s.Ending == refrain.Finished {
 		s.Retention = drawDuration(t, "retention")
 		s.Tombstone = rapid.SampledFrom([]time.Duration{0, 3 * time.Hour}).Draw(t, "tombstone")
+	}
+	if rapid.IntRange(0, 3).Draw(t, "one in four") == 0 {
+		s.Instead = p.drawToken(t)
 	}
 	p.agree(t, func(v *view) string {
 		r, err := v.Settle(context.Background(), s)
@@ -144,6 +150,22 @@ func (p *pair) get(t *rapid.T) {
 	p.agree(t, func(v *view) string {
 		r, err := v.Get(context.Background(), id)
 		return fmt.Sprint(v.describe(t, id, r), err)
+	})
+}
+
+// list wants the same operations in every state.
+func (p *pair) list(t *rapid.T) {
+	q := refrain.ListQuery{State: refrain.State(rapid.ByteRange(0, byte(refrain.StateExpired)).Draw(t, "state"))}
+	if rapid.Bool().Draw(t, "from an ID on") {
+		q.From = drawID(t)
+	}
+	q.Limit = rapid.IntRange(1, 5).Draw(t, "limit")
+	p.agree(t, func(v *view) (text string) {
+		all, err := v.Store.(refrain.Lister).List(context.Background(), q)
+		for _, l := range all {
+			text += fmt.Sprintf("%s %s\n", l.ID, v.describe(t, l.ID, l.Record))
+		}
+		return fmt.Sprint(text, err)
 	})
 }
 

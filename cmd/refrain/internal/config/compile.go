@@ -8,7 +8,7 @@ import (
 
 // Middleware returns the configuration of the middleware, but for its logger and observer.
 func (c *Config) Middleware() refrainhttp.Config {
-	var m refrainhttp.Config
+	m := refrainhttp.Config{Lifetime: c.Lifetime}
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		route := refrainhttp.Route{Policy: r.Policy.Policy}

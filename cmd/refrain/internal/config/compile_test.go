@@ -40,7 +40,7 @@ routes:
 				Wait: -1, Lease: time.Second, Timeout: 2 * time.Second, Retention: 3 * time.Second, Tombstone: -1,
 				Unknown: refrain.Rerun, StoreDown: refrain.FailOpen,
 			},
-			Mode: refrainhttp.Observe,
+			Dialect: "default", Mode: refrainhttp.Observe,
 			Key: refrainhttp.Key{
 				Required: true, From: []string{"header:X-Key", "header:Idempotency-Key"}, Format: refrainhttp.UUID7,
 				MinLength: 1, MaxLength: 36,
@@ -49,6 +49,7 @@ routes:
 			RouteScope: refrainhttp.RoutePath,
 			Fingerprint: refrainhttp.Fingerprint{
 				Of: []string{"method", "path", "query", "media-type"}, Body: refrainhttp.BodyJSON, Include: []string{"/a"}, Exclude: []string{"/a/b"}, Headers: []string{"X-Version"},
+				Digest: refrainhttp.DigestIgnore,
 			},
 			Outcomes: refrainhttp.Outcomes{
 				Final:   []string{"2xx", "3xx", "4xx", "5xx"},

@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // A Config is everything that `refrain proxy` can be told.
@@ -20,6 +22,7 @@ type Config struct {
 	Listen   string
 	Admin    string
 	Store    Store
+	Lifetime refrainhttp.Lifetime
 	Defaults Policy
 	Routes   []Route
 
@@ -163,6 +166,8 @@ func (c *Config) fields() []field {
 		bind(c.origins, "listen", &c.Listen, address()),
 		bind(c.origins, "admin", &c.Admin, address()),
 		bind(c.origins, "store", &c.Store, store()),
+		bind(c.origins, "lifetime.match", &c.Lifetime.Match, getPattern()),
+		bind(c.origins, "lifetime.member", &c.Lifetime.Member, text()),
 	}
 }
 
@@ -178,6 +183,13 @@ func (c *Config) override(d *decoder, o Override) {
 
 // check reports settings that contradict each other.
 func (c *Config) check(d *decoder) {
+	if (c.Lifetime.Match == "") != (c.Lifetime.Member == "") {
+		at := value{d: d, path: "lifetime", origin: c.origins["lifetime.match"]}
+		if c.Lifetime.Match == "" {
+			at.origin = c.origins["lifetime.member"]
+		}
+		at.fault("needs both match, such as GET /v1/config, and member, such as idempotency-key-lifetime")
+	}
 	if c.Admin == c.Listen && !dynamic(c.Admin) {
 		at := value{d: d, path: "admin", origin: c.origins["admin"]}
 		if at.origin == (Origin{}) {

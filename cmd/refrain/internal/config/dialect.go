@@ -47,6 +47,7 @@ func (ds *dialects) read(v value) {
 		p.Policy = explicit(d.Policy)
 		m.fields(append(fields, field{name: "extends", read: func(value) {}}), "")
 		d.Name, d.Contract, d.Policy = name, "this file", p.Policy
+		d.Policy.Dialect = name
 		ds.all = append(ds.all, d)
 	}
 }

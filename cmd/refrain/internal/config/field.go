@@ -56,6 +56,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),
 		bind(o, "fingerprint.exclude", &f.Exclude, list(pointer())),
 		bind(o, "fingerprint.headers", &f.Headers, list(header())),
+		bind(o, "fingerprint.digest", &f.Digest, word([]refrainhttp.DigestMode{"ignore", "verify", "require"})),
 	}
 }
 

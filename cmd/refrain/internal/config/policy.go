@@ -12,7 +12,6 @@ import (
 // it is left to a default.
 type Policy struct {
 	refrainhttp.Policy
-	Dialect string
 
 	origins map[string]Origin // of what is not a built-in default, by field
 	known   *dialects
@@ -20,7 +19,7 @@ type Policy struct {
 
 // builtin returns the policy of a file that says nothing.
 func builtin(known *dialects) Policy {
-	return Policy{Policy: explicit(refrainhttp.Policy{}), Dialect: "default", origins: map[string]Origin{}, known: known}
+	return Policy{Policy: explicit(refrainhttp.Policy{}), origins: map[string]Origin{}, known: known}
 }
 
 // explicit returns the policy with its defaults, also those of the core. The file's zeros, which mean none at all, are
