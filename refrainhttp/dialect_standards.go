@@ -25,7 +25,7 @@ func oasis() Dialect {
 				From: []string{"header:Repeatability-Request-ID"}, Format: UUID,
 				FirstSent: "Repeatability-First-Sent", FirstSentWithin: day,
 			},
-			Operation:  refrain.Policy{Wait: -1, Retention: day},
+			Operation:   refrain.Policy{Wait: -1, Retention: day},
 			RouteScope:  RouteNone,
 			Fingerprint: Fingerprint{Headers: []string{"Repeatability-Client-Id"}},
 			Outcomes:    Outcomes{Final: []string{"2xx", "3xx", "4xx", "5xx"}, Unknown: []string{}},

@@ -8,9 +8,9 @@ func stripe() Dialect {
 	return Dialect{
 		Name: "stripe", Contract: "Stripe API v1", Methods: []string{"POST"},
 		Policy: Policy{
-			Operation:   refrain.Policy{Wait: 30 * second, Retention: day, Tombstone: -1},
-			Key:         Key{Format: Bare},
-			RouteScope:  RouteNone,
+			Operation:  refrain.Policy{Wait: 30 * second, Retention: day, Tombstone: -1},
+			Key:        Key{Format: Bare},
+			RouteScope: RouteNone,
 			Fingerprint: Fingerprint{
 				Of:      []string{"method", "path", "query"},
 				Headers: []string{"Stripe-Account", "Stripe-Context"}, // one credential may act for many accounts

@@ -7,7 +7,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -45,7 +47,25 @@ func TestContracts(t *testing.T) {
 	if !found {
 		t.Fatalf("%s has no line %s", page, mark)
 	}
-	golden(t, page, written+mark+report.Markdown())
+	want := written + mark + report.Markdown()
+	if *update {
+		golden(t, page, want)
+		return
+	}
+	if got, is := firstDifference(string(text), want); got != is {
+		t.Errorf("%s says\n%s\nand what was found is\n%s\nIf that is right, write it with -update.", page, got, is)
+	}
+}
+
+// firstDifference returns the first lines of two texts that differ.
+func firstDifference(one, two string) (string, string) {
+	a, b := strings.SplitAfter(one, "\n"), strings.SplitAfter(two, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return a[i], b[i]
+		}
+	}
+	return one[min(len(one), len(two)):], two[min(len(one), len(two)):]
 }
 
 // The contracts are those of the dialects, in their order.
@@ -63,6 +83,23 @@ func TestEveryDialectHasAContract(t *testing.T) {
 	}
 }
 
+func TestExamplesOfContractsAreGood(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/contracts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	for _, b := range blocks {
+		if _, err := config.Parse("example.yaml", []byte(b[1])); err != nil {
+			t.Errorf("%v\n%s", err, b[1])
+		}
+	}
+	if len(blocks) < 3 {
+		t.Errorf("got %d examples, want three", len(blocks))
+	}
+}
+
 // judgeContract runs the rules of a contract against the program, those that need it for themselves at the end.
 func judgeContract(t *testing.T, c *conformance.Contract, report *conformance.Report) {
 	upstream, err := conformance.NewUpstream()
@@ -70,11 +107,17 @@ func judgeContract(t *testing.T, c *conformance.Contract, report *conformance.Re
 		t.Fatal(err)
 	}
 	t.Cleanup(upstream.Down)
-	whole, outage := newSystem(t, c.Dialect, upstream), newOutage(t, c.Dialect, upstream)
+	systems := []func() *conformance.System{
+		sync.OnceValue(func() *conformance.System { return newSystem(t, c.Dialect, upstream) }),
+		sync.OnceValue(func() *conformance.System { return newOutage(t, c.Dialect, upstream) }),
+		sync.OnceValue(func() *conformance.System { return newDurable(t, c.Dialect, upstream) }),
+	}
 	judge := func(t *testing.T, r *conformance.Rule) {
-		err := c.Judge(t.Context(), whole, r)
-		if errors.Is(err, conformance.ErrNotJudged) {
-			err = c.Judge(t.Context(), outage, r)
+		err := conformance.ErrNotJudged
+		for _, system := range systems {
+			if errors.Is(err, conformance.ErrNotJudged) {
+				err = c.Judge(t.Context(), system(), r)
+			}
 		}
 		if err != nil {
 			t.Errorf("%s (%s, %s): %v", c.Name, r.Section, r.Level, err)
@@ -105,7 +148,8 @@ func contractFile(t *testing.T, dialect string, upstream *conformance.Upstream) 
 	if !ok {
 		t.Fatalf("there is no dialect %s", dialect)
 	}
-	file := fmt.Sprintf("upstream: %s\ndefaults: { dialect: %s }\nroutes:\n", upstream.URL(), dialect)
+	file := fmt.Sprintf("upstream: %s\ndefaults: { dialect: %s }\n", upstream.URL(), dialect) +
+		"lifetime: { match: GET /v1/config, member: idempotency-key-lifetime }\nroutes:\n"
 	for _, route := range []struct{ path, settings string }{
 		{"/", ""},
 		{"/required/", "key: { required: true }"},
@@ -132,12 +176,16 @@ func at(url string, upstream *conformance.Upstream) *conformance.System {
 	}
 }
 
-// newSystem runs refrain proxy in a process, on a store on disk.
+// newSystem runs refrain proxy in a process.
 func newSystem(t *testing.T, dialect string, upstream *conformance.Upstream) *conformance.System {
-	dir := t.TempDir()
+	file := write(t, "refrain.yaml", contractFile(t, dialect, upstream))
+	return at("http://"+start(t, "--config", file, "--store", "memory:").listen, upstream)
+}
+
+// newDurable runs refrain proxy in a process that can be killed, on a store on disk.
+func newDurable(t *testing.T, dialect string, upstream *conformance.Upstream) *conformance.System {
 	args := []string{
-		"--config", write(t, filepath.Join(dir, "refrain.yaml"), contractFile(t, dialect, upstream)),
-		"--store", "pebble:" + filepath.Join(dir, "data"),
+		"--config", write(t, "refrain.yaml", contractFile(t, dialect, upstream)), "--store", "pebble:" + filepath.Join(t.TempDir(), "data"),
 	}
 	p := start(t, args...)
 	s := at("http://"+p.listen, upstream)

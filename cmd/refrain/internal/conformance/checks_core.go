@@ -37,9 +37,10 @@ func marks(t *trial) {
 func echoes(t *trial) {
 	a := t.keyed(t.key())
 	key := a.header.Get(t.c.header)
-	for _, r := range []*reply{t.send(a), t.send(a)} {
-		t.is(r, verdict{status: 201, fields: []string{"Idempotency-Key: " + key}})
-	}
+	echoed := []string{"Idempotency-Key: " + key}
+	t.is(t.send(a), verdict{status: 201, fields: echoed})
+	t.is(t.send(a), verdict{status: 201, fields: echoed})
+	t.is(t.send(a.saying("100", "101")), verdict{status: t.c.mismatch.status, fields: echoed})
 }
 
 // passes: without a key nothing is protected.

@@ -64,6 +64,9 @@ func unanswered(t *trial) {
 func releasesUnreached(t *trial) {
 	a := t.keyed(t.key())
 	t.sys.Upstream.Down()
+	plain := t.bare()
+	plain.method, plain.body = http.MethodGet, ""
+	t.until("the upstream is seen to be away", plain, func(r *reply) bool { return r.status == 502 })
 	r := t.send(a)
 	t.wrong(r.status == 502 || r.status == 503, "got %s, want 502 or 503", r)
 	if err := t.sys.Upstream.Up(); err != nil {

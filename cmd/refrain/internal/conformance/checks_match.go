@@ -55,6 +55,7 @@ var (
 	jsonOrder  = compares(`"amount":100,"currency":"eur"`, `"currency": "eur", "amount":100`, unlessRaw)
 	jsonNumber = compares("100", "1.00e2", unlessRaw)
 	jsonNull   = compares(`"amount"`, `"note":null,"amount"`, never)
+	jsonTwice  = compares(`"amount":100`, `"amount":1,"amount":100`, never)
 	jsonArray  = compares("[1,2]", "[2,1]", never)
 )
 

@@ -14,8 +14,13 @@ const (
 	result    = "Repeatability-Result"
 )
 
-func accepted(status int) verdict { return verdict{status: status, fields: []string{result + ": accepted"}} }
-func rejected(status int) verdict { return verdict{status: status, fields: []string{result + ": rejected"}} }
+func accepted(status int) verdict {
+	return verdict{status: status, fields: []string{result + ": accepted"}}
+}
+
+func rejected(status int) verdict {
+	return verdict{status: status, fields: []string{result + ": rejected"}}
+}
 
 // repeatable puts both fields of a repeatable request into one.
 func repeatable(a *ask, id string) {

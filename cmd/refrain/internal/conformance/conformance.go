@@ -32,6 +32,7 @@ type Rule struct {
 	// Alone rules need a service that nobody else asks meanwhile.
 	Alone bool
 
+	of    int // the rule is about the retry after an answer of this status, if it is not zero
 	check func(*trial)
 }
 

@@ -35,20 +35,26 @@ func common() []Rule {
 		{Test: "json-number-exact", Section: refrain, Level: Promise, check: jsonExact},
 		{Test: "json-null-vs-absent", Section: refrain, Level: Promise, check: jsonNull},
 		{Test: "json-array-order", Section: "RFC 8259 §5", Level: Promise, check: jsonArray},
+		{Test: "json-twice", Section: "RFC 8259 §4", Level: Promise, check: jsonTwice},
 		{Test: "query-differs", Section: refrain, Level: Promise, check: queries},
 		{Test: "path-differs", Section: refrain, Level: Promise, check: paths},
 		{Test: "length", Section: refrain, Level: Promise, check: lengths},
 		{Test: "key-lines", Section: "RFC 9110 §5.3", Level: Promise, check: oneLine},
 		{Test: "two-principals", Section: refrain, Level: Promise, check: principals},
+		{Test: "attempt-headers", Section: refrain, Level: Promise, check: attempts},
+		{Test: "preconditions", Section: "RFC 9110 §13.1.1", Level: Promise, check: preconditions},
 		{Test: "unauthenticated", Section: refrain, Level: Promise, check: unauthenticated},
-		{Test: "4xx-saved", Section: refrain, Level: Promise, check: keeps(402)},
-		{Test: "429-not-saved", Section: refrain, Level: Promise, check: keeps(429)},
-		{Test: "5xx-policy", Section: refrain, Level: Promise, check: keeps(500)},
+		{Test: "4xx-saved", Section: refrain, Level: Promise, of: 402, check: keeps(402)},
+		{Test: "429-not-saved", Section: refrain, Level: Promise, of: 429, check: keeps(429)},
+		{Test: "5xx-policy", Section: refrain, Level: Promise, of: 500, check: keeps(500)},
 		{Test: "unanswered", Section: refrain, Level: Promise, check: unanswered},
 		{Test: "outcome-header", Section: refrain, Level: Promise, check: says},
 		{Test: "unreachable-releases", Section: "RFC 9110 §9.2.2", Level: Promise, Alone: true, check: releasesUnreached},
 		{Test: "ttl", Section: refrain, Level: Promise, check: expires},
 		{Test: "restart", Section: refrain, Level: Promise, Alone: true, check: survives},
+		{Test: "crash-in-flight", Section: refrain, Level: Promise, Alone: true, check: crashes},
+		{Test: "too-long-answer", Section: refrain, Level: Promise, check: tooLong},
+		{Test: "published", Section: refrain, Level: Promise, check: publishes},
 		{Test: "headers", Section: "RFC 9110 §7.6.1, §6.6.1", Level: Promise, check: keepsFields},
 		{Test: "empty-and-binary", Section: refrain, Level: Promise, check: keepsBytes},
 		{Test: "store-down", Section: refrain, Level: Promise, Alone: true, check: failsClosed},
@@ -72,7 +78,7 @@ func except(all []Rule, tests ...string) (rest []Rule) {
 // problem is the verdict of a problem document.
 func problem(status int, code string, fields ...string) verdict {
 	return verdict{status, append(fields, "Content-Type: application/problem+json"), []string{
-		"/code=" + code, "/type=https://github.com/refrain-dev/refrain/blob/main/docs/problems.md#" + code, "/title", "/detail",
+		"/code=" + code, "/type=https://github.com/refrain-dev/refrain/blob/main/docs/problems.md#" + code, "/title", "/detail", "/retryable",
 	}}
 }
 

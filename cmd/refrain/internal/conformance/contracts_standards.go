@@ -10,6 +10,8 @@ func plain() Contract {
 	return Contract{Dialect: "default", Name: "Refrain's own", expectations: e, Rules: rules([]Rule{
 		{Test: "echo-key", Section: refrain, Level: Promise, check: echoes},
 		{Test: "sf-quoted", Section: refrain, Level: Promise, check: quotedIsBare},
+		{Test: "form-spelling", Section: refrain, Level: Promise, check: forms},
+		{Test: "multipart-boundary", Section: refrain, Level: Promise, check: parts},
 	}, common())}
 }
 
@@ -36,11 +38,8 @@ func ietf() Contract {
 		},
 		{Test: "length", Section: "RFC 9651 §3.3.3", Level: Must, check: lengths},
 		{Test: "two-principals", Section: "§5", Level: Should, check: principals},
-		{Test: "5xx-policy", Section: "§2.6", Level: Should, check: keeps(500)},
-		{
-			Test: "published", Section: "§2.5.2", Level: Must,
-			Not: "what a resource publishes about its keys is for its owner to write; the headers of every answer say until when it is replayed",
-		},
+		{Test: "5xx-policy", Section: "§2.6", Level: Should, of: 500, check: keeps(500)},
+		{Test: "published", Section: "§2.3, §2.5.2", Level: Must, check: publishes},
 	}, common())}
 }
 
@@ -73,9 +72,10 @@ func acp() Contract {
 		{Test: "key-opaque", Section: "§6", Level: Must, check: opaque},
 		{Test: "length", Section: "§6", Level: Must, check: lengths},
 		{Test: "two-principals", Section: "§6", Level: Must, check: principals},
-		{Test: "4xx-saved", Section: "§6", Level: Must, check: keeps(402)},
-		{Test: "5xx-policy", Section: "§6", Level: Must, check: keeps(500)},
+		{Test: "4xx-saved", Section: "§6", Level: Must, of: 402, check: keeps(402)},
+		{Test: "5xx-policy", Section: "§6", Level: Must, of: 500, check: keeps(500)},
 		{Test: "ttl", Section: "§6", Level: Must, check: expires},
+		{Test: "remembered", Section: "§6", Level: Must, check: protectsFor(24 * time.Hour)},
 		{
 			Test: "5xx-of-the-proxy", Section: "§6", Level: Must,
 			Not: "a 502 or 504 that the proxy itself gives because the upstream did not answer is no permission to run again: " +
@@ -101,6 +101,8 @@ func ucp() Contract {
 		{Test: "put-delete-policy", Section: "Idempotency", Level: Should, check: protects},
 		{Test: "store-down", Section: "Idempotency", Level: Must, Alone: true, check: failsClosed},
 		{Test: "key-opaque", Section: "Idempotency", Level: Must, check: opaque},
+		{Test: "remembered", Section: "Idempotency", Level: Should, check: protectsFor(48 * time.Hour)},
+		{Test: "digest-verified", Section: "RFC 9530 §2", Level: Promise, check: digests},
 		{
 			Test: "signatures", Section: "RFC 9421", Level: Must,
 			Not: "whether a signature covers the key is for who verifies signatures, in front or behind",
@@ -119,7 +121,7 @@ func oasis() Contract {
 	}
 	const name = "OASIS Repeatable Requests 1.0, Committee Specification Draft 02"
 	return Contract{Dialect: "oasis", Name: name, expectations: e, Rules: rules(append(repeatableRules(), []Rule{
-		{Test: "5xx-policy", Section: "result", Level: Must, check: keeps(500)},
+		{Test: "5xx-policy", Section: "result", Level: Must, of: 500, check: keeps(500)},
 		{Test: "oasis-window", Section: "window", Level: Must, check: oasisSentAgo(23*time.Hour, accepted(201), 1)},
 		{Test: "oasis-old-date", Section: "window", Level: Must, check: oasisSentAgo(25*time.Hour, rejected(412), 0)},
 		{Test: "put-delete-policy", Section: "methods", Level: Must, check: protects},
@@ -146,6 +148,12 @@ func repeatableRules() []Rule {
 		{Test: "key-case", Section: "request fields", Level: Must, check: anyCase},
 		{Test: "key-form", Section: "request fields", Level: Must, check: accepts(false, "abc", "8e03978e40d543ddbc936894a57f9324", "")},
 		{Test: "unauthenticated", Section: "security", Level: Must, check: unauthenticated},
+		{Test: "published", Section: "guidelines", Level: Must, check: publishes},
+		{
+			Test: "oasis-unreliable", Section: "window", Level: Must,
+			Not: "while the store is away nobody knows whether a request was executed before: it is not executed, gets 503 with " +
+				"Retry-After instead of 412, and neither accepted nor rejected is said",
+		},
 		{
 			Test: "oasis-result-always", Section: "result", Level: Must,
 			Not: "of an operation that runs, or whose outcome nobody knows, neither accepted nor rejected is true, and none is said",
@@ -168,11 +176,12 @@ func azure() Contract {
 	c.methods = []string{"POST"}
 	c.fates = map[int]fate{402: replayed, 429: again, 500: again}
 	c.Rules = rules([]Rule{
+		{Test: "remembered", Section: "guidelines", Level: Must, check: protectsFor(5 * time.Minute)},
 		{Test: "azure-window", Section: "guidelines", Level: Must, check: oasisSentAgo(4*time.Minute+50*time.Second, accepted(201), 1)},
 		{Test: "oasis-old-date", Section: "window", Level: Must, check: oasisSentAgo(5*time.Minute+10*time.Second, rejected(412), 0)},
 		{Test: "inflight-409", Section: "Communication Services", Level: Must, check: conflicts},
-		{Test: "4xx-saved", Section: "Communication Services", Level: Must, check: keeps(402)},
-		{Test: "5xx-policy", Section: "Communication Services", Level: Must, check: keeps(500)},
+		{Test: "4xx-saved", Section: "Communication Services", Level: Must, of: 402, check: keeps(402)},
+		{Test: "5xx-policy", Section: "Communication Services", Level: Must, of: 500, check: keeps(500)},
 		{Test: "inflight-retry-after", Section: "guidelines", Level: Should, check: retryAfter},
 	}, except(repeatableRules(), "put-delete-policy"), except(common(), "length"))
 	return c
@@ -191,17 +200,13 @@ func iceberg() Contract {
 			check: accepts(false, "8e03978e-40d5-43dd-bc93-6894a57f9324", "abc", "019a2b3c-4d5e-7f60-ca1b-2c3d4e5f6071"),
 		},
 		{Test: "key-case", Section: "RFC 9562 §4", Level: Promise, check: anyCase},
-		{Test: "204-saved", Section: "idempotency-key", Level: Must, check: keeps(204)},
-		{Test: "4xx-saved", Section: "idempotency-key", Level: Must, check: keeps(409)},
-		{Test: "5xx-policy", Section: "idempotency-key", Level: Must, check: keeps(500)},
-		{Test: "503-not-saved", Section: "idempotency-key", Level: Must, check: keeps(503)},
+		{Test: "204-saved", Section: "idempotency-key", Level: Must, of: 204, check: keeps(204)},
+		{Test: "4xx-saved", Section: "idempotency-key", Level: Must, of: 409, check: keeps(409)},
+		{Test: "5xx-policy", Section: "idempotency-key", Level: Must, of: 500, check: keeps(500)},
+		{Test: "503-not-saved", Section: "idempotency-key", Level: Must, of: 503, check: keeps(503)},
 		{Test: "unauthenticated", Section: "Polaris", Level: Should, check: unauthenticated},
-		{Test: "429-not-saved", Section: "Polaris", Level: Should, check: keeps(429)},
-		{
-			Test: "iceberg-config", Section: "GET /v1/config", Level: Must,
-			Not: "Refrain does not change answers to GET: the catalog says idempotency-key-lifetime itself, and it must be the " +
-				"retention, P1D unless the file says otherwise. Without it clients send no keys",
-		},
+		{Test: "429-not-saved", Section: "Polaris", Level: Should, of: 429, check: keeps(429)},
+		{Test: "iceberg-config", Section: "GET /v1/config", Level: Must, check: advertises},
 		{
 			Test: "newer-state", Section: "idempotency-key", Level: May,
 			Not: "a replay is the first answer, not the state of today",

@@ -1,5 +1,7 @@
 package conformance
 
+import "time"
+
 // errorObject is the shape of Stripe's errors, which its clients judge before the status.
 func (e *expectations) errorObject() {
 	e.shaped(nil, "/error/type=idempotency_error", "/error/code", "/error/message", "/error/doc_url")
@@ -33,13 +35,16 @@ func stripe() Contract {
 		{Test: "length", Section: api, Level: Must, check: lengths},
 		{Test: "accounts", Section: "Connect", Level: Promise, check: accounts},
 		{Test: "unauthenticated", Section: low, Level: Must, check: unauthenticated},
-		{Test: "4xx-saved", Section: api, Level: Must, check: keeps(402)},
-		{Test: "409-not-saved", Section: api, Level: Must, check: keeps(409)},
-		{Test: "429-not-saved", Section: low, Level: Must, check: keeps(429)},
-		{Test: "5xx-policy", Section: api, Level: Must, check: keeps(500)},
+		{Test: "4xx-saved", Section: api, Level: Must, of: 402, check: keeps(402)},
+		{Test: "409-not-saved", Section: api, Level: Must, of: 409, check: keeps(409)},
+		{Test: "429-not-saved", Section: low, Level: Must, of: 429, check: keeps(429)},
+		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
 		{Test: "should-retry", Section: low, Level: Must, check: follows(400, "Stripe-Should-Retry", "true", again)},
 		{Test: "should-not-retry", Section: low, Level: Must, check: follows(429, "Stripe-Should-Retry", "false", replayed)},
 		{Test: "ttl", Section: api, Level: Must, check: expires},
+		{Test: "remembered", Section: api, Level: Must, check: protectsFor(24 * time.Hour)},
+		{Test: "form-spelling", Section: api, Level: Must, check: forms},
+		{Test: "multipart-boundary", Section: "files", Level: Promise, check: parts},
 		{
 			Test: "validation-not-saved", Section: api, Level: Must,
 			Not: "from outside, a 400 before the execution began looks like one after it, and is kept; an API tells them apart with " +
@@ -66,11 +71,12 @@ func stripeV2() Contract {
 	return Contract{Dialect: "stripe-v2", Name: "Stripe API v2", expectations: e, Rules: rules([]Rule{
 		{Test: "replay-completed", Section: api, Level: Must, check: replays},
 		{Test: "put-delete-policy", Section: api, Level: Must, check: protects},
-		{Test: "4xx-again", Section: api, Level: Must, check: keeps(402)},
-		{Test: "5xx-policy", Section: api, Level: Must, check: keeps(500)},
+		{Test: "4xx-again", Section: api, Level: Must, of: 402, check: keeps(402)},
+		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
 		{Test: "stripe-shape", Section: "errors", Level: Must, check: shapes},
 		{Test: "accounts", Section: "Connect", Level: Promise, check: accounts},
 		{Test: "key-opaque", Section: api, Level: Must, check: opaque},
+		{Test: "remembered", Section: api, Level: Must, check: protectsFor(30 * 24 * time.Hour)},
 		{
 			Test: "updated-response", Section: api, Level: Must,
 			Not: "a replay is the first answer; only the API knows what the response would be today",
@@ -100,9 +106,10 @@ func adyen() Contract {
 		{Test: "adyen-transient", Section: api, Level: Must, check: conflicts},
 		{Test: "transient-again", Section: api, Level: Must, check: follows(500, "Transient-Error", "true", again)},
 		{Test: "transient-false", Section: api, Level: Must, check: follows(500, "Transient-Error", "false", replayed)},
-		{Test: "4xx-saved", Section: api, Level: Must, check: keeps(402)},
-		{Test: "5xx-policy", Section: api, Level: Must, check: keeps(500)},
+		{Test: "4xx-saved", Section: api, Level: Must, of: 402, check: keeps(402)},
+		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
 		{Test: "length", Section: api, Level: Must, check: lengths},
+		{Test: "remembered", Section: api, Level: Must, check: protectsFor(7 * 24 * time.Hour)},
 		{Test: "store-down", Section: api, Level: Must, Alone: true, check: failsClosed},
 	}, except(common(), "inflight-409"))}
 }
@@ -116,9 +123,10 @@ func checkout() Contract {
 	return Contract{Dialect: "checkout", Name: "Checkout.com", expectations: e, Rules: rules([]Rule{
 		{Test: "replay-completed", Section: api, Level: Must, check: replays},
 		{Test: "inflight-409", Section: api, Level: Must, check: conflicts},
-		{Test: "4xx-again", Section: api, Level: Must, check: keeps(402)},
-		{Test: "5xx-policy", Section: api, Level: Must, check: keeps(500)},
+		{Test: "4xx-again", Section: api, Level: Must, of: 402, check: keeps(402)},
+		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
 		{Test: "ttl", Section: api, Level: Must, check: expires},
+		{Test: "remembered", Section: api, Level: Must, check: protectsFor(24 * time.Hour)},
 	}, except(common(), "4xx-saved"))}
 }
 
@@ -134,10 +142,11 @@ func gocardless() Contract {
 	return Contract{Dialect: "gocardless", Name: "GoCardless", expectations: e, Rules: rules([]Rule{
 		{Test: "gocardless-409", Section: api, Level: Must, check: conflictNames},
 		{Test: "many-replays", Section: api, Level: Must, check: oneEffect},
-		{Test: "4xx-again", Section: api, Level: Must, check: keeps(402)},
-		{Test: "5xx-policy", Section: api, Level: Must, check: keeps(500)},
+		{Test: "4xx-again", Section: api, Level: Must, of: 402, check: keeps(402)},
+		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
+		{Test: "remembered", Section: api, Level: Should, check: protectsFor(30 * 24 * time.Hour)},
 	}, except(common(), "replay-marker", "mismatch-body", "mismatch-in-flight", "json-order-equal", "json-number-equal",
-		"json-number-exact", "json-null-vs-absent", "json-array-order", "query-differs", "4xx-saved", "headers", "empty-and-binary"))}
+		"json-number-exact", "json-twice", "json-null-vs-absent", "json-array-order", "query-differs", "4xx-saved", "headers", "empty-and-binary"))}
 }
 
 func square() Contract {
@@ -151,9 +160,9 @@ func square() Contract {
 		{Test: "square-body-key", Section: api, Level: Must, check: replays},
 		{Test: "square-key-text", Section: refrain, Level: Promise, check: keyIsText},
 		{Test: "mismatch-body", Section: api, Level: Must, check: mismatches},
-		{Test: "4xx-again", Section: api, Level: Must, check: keeps(402)},
+		{Test: "4xx-again", Section: api, Level: Must, of: 402, check: keeps(402)},
 		{Test: "length", Section: "CreatePayment", Level: Must, check: lengths},
-	}, except(common(), "4xx-saved", "key-lines"))}
+	}, except(common(), "4xx-saved", "key-lines", "json-twice"))}
 }
 
 func paypal() Contract {
@@ -192,9 +201,10 @@ func zuora() Contract {
 		{Test: "inflight-409", Section: api, Level: Must, check: conflicts},
 		{Test: "mismatch-body", Section: api, Level: Must, check: mismatches},
 		{Test: "length", Section: api, Level: Must, check: lengths},
-		{Test: "4xx-saved", Section: api, Level: Must, check: keeps(402)},
-		{Test: "5xx-policy", Section: api, Level: Must, check: keeps(500)},
+		{Test: "4xx-saved", Section: api, Level: Must, of: 402, check: keeps(402)},
+		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
 		{Test: "ttl", Section: api, Level: Must, check: expires},
+		{Test: "remembered", Section: api, Level: Must, check: protectsFor(24 * time.Hour)},
 		{Test: "headers", Section: api, Level: Must, check: keepsFields},
 	}, common())}
 }

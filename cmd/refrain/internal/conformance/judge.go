@@ -10,18 +10,18 @@ import (
 
 // expectations are how a contract's answers look, and what it makes of an answer.
 type expectations struct {
-	methods []string              // with which keys have an effect
-	place   func(*ask, string)    // puts a key, as the client writes it, into a request
-	fresh   func() string         // makes a key; if nil, uuid
-	header  string                // the field that has the key, if it is one
-	marker  string                // the header line of replays
-	raw     bool                  // bodies are compared byte by byte
-	fates   map[int]fate          // of answers by status
-	waits   bool                  // a duplicate of a running request waits
-	limit   int                   // how long keys may be
-	paths   fate                  // of a key on another path
-	expired int                   // the status after the retention; if zero, it runs again
-	dropped fate                  // of a request that the upstream did not answer
+	methods []string           // with which keys have an effect
+	place   func(*ask, string) // puts a key, as the client writes it, into a request
+	fresh   func() string      // makes a key; if nil, uuid
+	header  string             // the field that has the key, if it is one
+	marker  string             // the header line of replays
+	raw     bool               // bodies are compared byte by byte
+	fates   map[int]fate       // of answers by status
+	waits   bool               // a duplicate of a running request waits
+	limit   int                // how long keys may be
+	paths   fate               // of a key on another path
+	expired int                // the status after the retention; if zero, it runs again
+	dropped fate               // of a request that the upstream did not answer
 
 	anonymous bool // there are no callers to tell apart
 
@@ -56,6 +56,10 @@ const (
 	refused              // it is a mismatch
 	held                 // it does not run, and hears that nobody knows
 )
+
+func (f fate) String() string {
+	return [...]string{"gets the first answer", "runs", "is a mismatch", "gets the first answer, marked unknown"}[f]
+}
 
 // A verdict is what an answer must be.
 type verdict struct {

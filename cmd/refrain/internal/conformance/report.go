@@ -60,6 +60,10 @@ func (r *Report) Markdown() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", rule.Test, rule.Section, rule.Level, r.result(&c, &rule))
 		}
 	}
+	b.WriteString("\n## What the tests do\n\n| test | |\n|---|---|\n")
+	for _, m := range meanings() {
+		fmt.Fprintf(&b, "| %s | %s |\n", m.test, m.text)
+	}
 	return b.String()
 }
 
@@ -84,8 +88,11 @@ func (r *Report) share(c *Contract, level Level) string {
 }
 
 func (r *Report) result(c *Contract, rule *Rule) string {
-	if r.has(c, rule) {
-		return "kept"
+	switch {
+	case !r.has(c, rule):
+		return "**not kept:** " + rule.Not
+	case rule.of != 0:
+		return fmt.Sprintf("kept: after %d the retry %s", rule.of, c.fates[rule.of])
 	}
-	return "**not kept:** " + rule.Not
+	return "kept"
 }
