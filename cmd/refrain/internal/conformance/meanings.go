@@ -1,112 +1,21 @@
 package conformance
 
+import (
+	_ "embed"
+	"strings"
+)
+
+//go:embed meanings.txt
+var meaningsText string
+
 // A meaning says what a test does, for people.
 type meaning struct{ test, text string }
 
 // meanings returns those of all tests that are run, in the order of their subjects.
-func meanings() []meaning {
-	return []meaning{
-		{"first-executes", "The answer passes as the API gave it, and is not marked as a replay."},
-		{"replay-completed", "A retry gets the first answer, status and body, and nothing runs."},
-		{"duplicate-stored-2xx", "The same, of an event."},
-		{"square-body-key", "The same, with the key in the body."},
-		{"gocardless-409", "The retry of a success is a conflict that names what was created, whatever its body is."},
-		{"replay-marker", "A replay is marked, the first answer is not."},
-		{"echo-key", "The first answer, the replay and the mismatch carry the key."},
-		{"many-replays", "A hundred retries, one effect."},
-		{"no-key-optional", "Without a key nothing is protected: two requests, two effects."},
-		{"no-key-required", "Where a key is required, a request without one is refused and does not run."},
-		{"id-required", "The same, of an event without an ID."},
-		{"different-keys", "Two keys are two operations, also with one body."},
-		{"get-ignored", "A key on GET and HEAD has no effect."},
-		{"put-delete-policy", "Keys have an effect with the contract's methods and with no others."},
-		{"payload-ignored", "An ID with another body is the same event."},
-
-		{"inflight-409", "A duplicate of a running request is told so at once, and that conflict is not what is remembered."},
-		{"inflight-503", "The same, of an event: the sender tries again."},
-		{"adyen-transient", "The same, with errorCode 704 and transient-error."},
-		{"inflight-retry-after", "The conflict says in how many seconds to come back."},
-		{"storm-200", "Of 200 at once one runs; each hears its answer or the conflict."},
-		{"wait-mode", "A duplicate that waits gets the answer of the running request, marked."},
-		{"waiter-disconnect", "A duplicate that stops waiting changes nothing."},
-
-		{"mismatch-body", "A key with another body is refused, and the first operation is as it was."},
-		{"increase-resource", "The same, and the refusal names what the key has created."},
-		{"mismatch-in-flight", "The mismatch is told also while the first request runs."},
-		{"json-order-equal", "The order of members and white space do not count (in ucp they do: bytes are compared)."},
-		{"json-number-equal", "100 and 1.00e2 are one number (in ucp they are not)."},
-		{"json-number-exact", "9007199254740992 and …993 are two."},
-		{"json-null-vs-absent", "A member that is null is not one that is absent."},
-		{"json-array-order", "The order of an array counts."},
-		{"json-twice", "A document with a member twice is not one that has it once."},
-		{"form-spelling", "A form is compared by its parameters, not by how they are escaped."},
-		{"multipart-boundary", "A multipart form is compared by its parts, not by what keeps them apart."},
-		{"query-differs", "A key with another query is a mismatch."},
-		{"path-differs", "A key on another path is a mismatch or an operation of its own, as the contract says."},
-		{"headers-excluded", "Another media type is not another request."},
-		{"attempt-headers", "Fields that differ between attempts (traceparent, Date, User-Agent, Signature …) are not compared."},
-		{"signed-anew", "Nor are timestamps and signatures of deliveries."},
-		{"preconditions", "A retry is not asked again whether its If-Match holds."},
-		{"digest-verified", "A body is what its Content-Digest says, or is refused (400) and does not run."},
-
-		{"sf-quoted", "A structured field's string is a key (in the default dialect the same as the bare one)."},
-		{"sf-bad", "Everything else is refused: bare, half-quoted, wrongly escaped, non-ASCII, tokens, integers, lists."},
-		{"length", "A key may be as long as the contract says, one more is refused, and so is an empty one."},
-		{"key-lines", "Two keys in one request are refused, also two equal ones."},
-		{"key-opaque", "Commas, quotes, backslashes and semicolons are part of a key."},
-		{"key-case", "The case of a UUID does not count."},
-		{"key-form", "What is not a UUID is refused."},
-		{"uuid7-only", "A UUID of another version, or with a wrong variant, is refused."},
-		{"square-key-text", "A key in a body is a string, once: objects, lists, booleans, empty and repeated ones are refused."},
-		{"shopify-events-api", "The ID may be in the field of the Events API."},
-		{"source-and-id", "Both parts of an event's name count, in headers or in the document, and no two names are one."},
-
-		{"two-principals", "Two callers with one key never meet."},
-		{"accounts", "One credential that acts for two accounts never gets the answer of the other one."},
-		{"unauthenticated", "What the API turned away with 401 did not happen: the retry runs."},
-
-		{"4xx-saved", "What becomes of the retry after a client's error."},
-		{"4xx-again", "The same."},
-		{"failed-3xx-again", "The same, after a redirect."},
-		{"failed-4xx-again", "The same."},
-		{"204-saved", "The same, after an answer without a body."},
-		{"409-not-saved", "The same, after a conflict of the API's own."},
-		{"429-not-saved", "The same, after a refusal for lack of quota."},
-		{"503-not-saved", "The same, while the API is away."},
-		{"5xx-policy", "The same, after a server's error."},
-		{"failed-5xx-again", "The same."},
-		{"unanswered", "The API carried out the request and hung up: the retry does not run, and hears that nobody knows."},
-		{"unanswered-again", "The same, of an event: it runs again, for who receives events at least once must stand it."},
-		{"outcome-header", "An API may say itself what its answer means: Idempotency-Outcome: final or release."},
-		{"should-retry", "Stripe-Should-Retry: true on an error makes its retry run."},
-		{"should-not-retry", "Stripe-Should-Retry: false on an error makes it final."},
-		{"transient-again", "transient-error: true on an error makes its retry run."},
-		{"transient-false", "transient-error: false on an error makes it final."},
-		{"unreachable-releases", "What did not reach the API did not happen."},
-		{"ttl", "After the retention a key is new, or refused as expired, as the contract says."},
-		{"remembered", "Answers are kept for at least as long as the contract says."},
-		{"outlives-retries", "Events are remembered for longer than their sender tries again."},
-		{"restart", "What was answered is answered again after kill -9."},
-		{"crash-in-flight", "What ran at kill -9 does not run again while it may yet be running."},
-		{"store-down", "While the store is away nothing runs that has a key; what has none does."},
-
-		{"headers", "A replay has the fields of the result, cookies too where the caller is known, and none of the attempt; Date is new."},
-		{"empty-and-binary", "204, an empty 201 and a megabyte of random bytes are replayed to the byte."},
-		{"too-long-answer", "An answer above the limit passes once; the retry does not run, and gets no half of it."},
-		{"published", "/.well-known/idempotency has the route's contract, and OPTIONS of the resource links to it."},
-
-		{"stripe-shape", "Every error that the layer gives itself is of type idempotency_error."},
-		{"oasis-accepted", "Repeatability-Result: accepted, on the first answer and on the repetition."},
-		{"oasis-id-only", "An ID without First-Sent: 400, rejected."},
-		{"oasis-date-only", "First-Sent without an ID: 400, rejected."},
-		{"oasis-bad-date", "First-Sent that is no IMF-fixdate, or has the wrong weekday: 400, rejected."},
-		{"oasis-window", "First sent within the window: it runs."},
-		{"oasis-old-date", "First sent before the window: 412, rejected, and it does not run."},
-		{"azure-window", "First sent 4 min 50 s ago: it runs."},
-		{"oasis-unsupported", "On a route that refuses keys: 501, rejected, and it does not run."},
-		{"oasis-released", "An answer that says that nothing happened is rejected."},
-		{"oasis-claims-nothing", "Of what nobody knows, neither accepted nor rejected is said."},
-		{"oasis-client-id", "Another Repeatability-Client-ID is a mismatch."},
-		{"iceberg-config", "GET /v1/config has idempotency-key-lifetime, and it is the shortest retention."},
+func meanings() (all []meaning) {
+	for line := range strings.Lines(meaningsText) {
+		test, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		all = append(all, meaning{test, text})
 	}
+	return all
 }
