@@ -101,7 +101,7 @@ func (e *execution) beforeFlow() {
 		truncated: e.chosen.incomplete.Load(),
 	}
 	e.status = StatusExecuted
-	if c.class(e.x.plan.classes, &e.chosen, e.x.work) != Release {
+	if e.class = c.class(e.x.plan.classes, &e.chosen, e.x.work); e.class != Release {
 		e.record(&c)
 	}
 	e.mark()

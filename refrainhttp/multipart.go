@@ -2,8 +2,8 @@ package refrainhttp
 
 import (
 	"bytes"
-	"errors"
 	"encoding/binary"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"

@@ -83,6 +83,7 @@ func (p *Policy) answerFields() []field {
 	fields := []field{
 		bind(p.origins, "answers.marks", &a.Marks, marks()),
 		bind(p.origins, "answers.outcome_marks", &a.OutcomeMarks, quiet(list(line()))),
+		bind(p.origins, "answers.release_marks", &a.ReleaseMarks, quiet(list(line()))),
 	}
 	for _, w := range []struct {
 		name   string
