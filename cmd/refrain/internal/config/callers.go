@@ -90,10 +90,11 @@ func (c *Config) checkCallers(d *decoder) {
 	c.checkTokens(d)
 	for i := range c.Routes {
 		r := &c.Routes[i]
-		at := value{d: d, path: "scope.principal", origin: r.Policy.origins["scope.principal"]}
 		for n, s := range r.Policy.Principal {
-			if why := c.unfounded(r.Policy.Principal[:n], s); why != "" {
-				at.fault("%s %s", s, why)
+			why := c.unfounded(r.Policy.Principal[:n], s)
+			p := Problem{r.Policy.origins["scope.principal"], "scope.principal", string(s) + " " + why}
+			if why != "" && !slices.Contains(d.problems, p) { // else the routes have it from the defaults
+				d.problems = append(d.problems, p)
 			}
 		}
 		r.checkResources(d)
