@@ -31,7 +31,7 @@ func (p *process) from(ip string) caller {
 
 // said is an answer in short.
 type said struct {
-	code         int
+	code, proto  int
 	status, body string
 	header       http.Header
 }
@@ -58,7 +58,7 @@ func (c caller) post(path, key string, lines ...string) said {
 	if err != nil {
 		c.p.t.Fatal(err)
 	}
-	return said{resp.StatusCode, resp.Header.Get("Idempotency-Status"), string(body), resp.Header}
+	return said{resp.StatusCode, resp.ProtoMajor, resp.Header.Get("Idempotency-Status"), string(body), resp.Header}
 }
 
 // want checks what became of a request.
