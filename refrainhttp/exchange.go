@@ -18,10 +18,10 @@ type exchange struct {
 	request *http.Request
 	start   time.Time // zero when nobody observes
 
-	key   clientKey
-	scope refrain.Scope
-	body  *buffer
-	work  *workspace
+	key    clientKey
+	caller caller
+	body   *buffer
+	work   *workspace
 }
 
 func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Request) exchange {
@@ -98,6 +98,11 @@ func (x *exchange) identify() refusal {
 	case has && upgrades(x.request):
 		return refusal{kind: problemUpgrade}
 	}
+	if has {
+		if x.caller, err = x.plan.scope.caller(x.request); err != nil {
+			return unproven(x.caller.source, err)
+		}
+	}
 	return x.plan.checkFirstSent(x.request.Header, has, time.Now())
 }
 
@@ -136,13 +141,12 @@ func (x *exchange) begin() (*refrain.Attempt, error) {
 }
 
 func (x *exchange) operation() refrain.Operation {
-	x.scope = x.plan.scope.of(x.request)
 	digest := &x.plan.fingerprint
-	if x.scope.Principal == "" {
+	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
 	return refrain.Operation{
-		Scope:       x.scope,
+		Scope:       x.plan.scope.of(x.request, x.caller.principal),
 		Key:         x.key.value,
 		Fingerprint: digest.of(x.request, x.body.b, x.work),
 		Policy:      &x.plan.operation,

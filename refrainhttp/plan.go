@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,7 +17,7 @@ type plan struct {
 	key         keyReader
 	scope       scoper
 	fingerprint fingerprinter
-	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
+	strangers   fingerprinter // of requests without a principal: two with different credentials are not the same
 	classes     *classes
 	speech      speech
 	firstSent   string          // a header's name, or empty
@@ -31,7 +32,7 @@ func (p *Policy) Validate() error {
 	return err
 }
 
-func compile(pattern string, policy Policy, known sources) (*plan, error) {
+func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	p := &plan{pattern: pattern, policy: policy.WithDefaults()}
 	var err error
 	if p.classes, err = policy.Outcomes.compile(); err != nil {
@@ -68,7 +69,7 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	}
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {
-		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
+		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), p.scope.credentials()...)
 	}
 	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
 		policy.Fingerprint.Digest == DigestIgnore
@@ -82,6 +83,9 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 			if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
 				return nil, fmt.Errorf("replay headers: %q is not a header name", name)
 			}
+		}
+		if p.replay["Set-Cookie"] && !p.scope.private() {
+			return nil, errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
 		}
 	}
 	return p, nil

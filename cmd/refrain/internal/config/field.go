@@ -35,6 +35,7 @@ func (p *Policy) fields() []field {
 		bind(o, "retention", &op.Retention, duration(time.Second, 3650*day)),
 		bind(o, "tombstone", &op.Tombstone, orNone(duration(0, 3650*day))),
 		bind(o, "store_down", &op.StoreDown, choice[refrain.StoreDownPolicy]([]string{"closed", "open"})),
+		bind(o, "replay.headers", &p.ReplayHeaders, replayHeaders()),
 		bind(o, "limits.request_body", &p.Limits.RequestBody, size(maxBody)),
 		bind(o, "limits.response_body", &p.Limits.ResponseBody, size(maxBody)),
 	)
@@ -53,7 +54,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "key.first_sent", &k.FirstSent, header()),
 		bind(o, "key.first_sent_within", &k.FirstSentWithin, quiet(duration(0, 3650*day))),
 		bind(o, "scope.principal", &p.Principal, list(principal())),
-		bind(o, "scope.route", &p.RouteScope, word([]refrainhttp.RouteScope{"pattern", "path", "none"})),
+		bind(o, "scope.route", &p.RouteScope, routeScope()),
 		bind(o, "fingerprint.of", &f.Of, list(word([]string{"method", "path", "query", "media-type"}))),
 		bind(o, "fingerprint.body", &f.Body, word([]refrainhttp.BodyMode{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),

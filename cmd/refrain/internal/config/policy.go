@@ -51,6 +51,9 @@ func (p *Policy) given(field string) bool {
 	return ok && !o.dialect
 }
 
+// OriginOf returns where the field was given.
+func (p *Policy) OriginOf(field string) Origin { return p.origins[field] }
+
 // settle completes a policy that was read whole: a default list of statuses gives up those that the file lists elsewhere.
 func (p *Policy) settle() {
 	classes := classesOf(&p.Outcomes)
