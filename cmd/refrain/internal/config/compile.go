@@ -40,6 +40,16 @@ func (c *Config) LongestTimeout() (longest time.Duration) {
 	return longest
 }
 
+// LongestKeep returns how long an outcome and its tombstone are kept at most, on any route.
+func (c *Config) LongestKeep() (k refrain.Keep) {
+	for i := range c.Routes {
+		p := &c.Routes[i].Policy
+		k.Retention, k.Tombstone = max(k.Retention, p.Retention), max(k.Tombstone, p.Tombstone)
+	}
+	k.Tombstone = orNone(k.Tombstone)
+	return k
+}
+
 // compile translates the policy. The file's words are the middleware's, but for zeros, which there mean the default.
 func (p *Policy) compile() refrainhttp.Policy {
 	return refrainhttp.Policy{
