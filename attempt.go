@@ -20,11 +20,10 @@ type Attempt struct {
 	// Unrecorded says that the outcome of a Replay is not in the store yet, only in the journal.
 	Unrecorded bool
 
+	slot        uint32 // of its key, in the recall
 	guard       *Guard
 	id          ID
 	fingerprint Fingerprint
-	slot        uint32    // of its key, in the recall
-	next        time.Time // while another process works on it: when the store may be asked again
 	policy      Policy
 	probe       ProbeFunc
 	start       time.Time
@@ -34,9 +33,8 @@ type Attempt struct {
 
 // A tenure is what an attempt needs from asking the store until its claim, if it gets one, ends.
 type tenure struct {
-	attempt *Attempt
-	flight  flight
-	link    renewalLink
+	flight flight
+	link   renewalLink
 
 	mu      sync.Mutex
 	owned   bool // the claim is the attempt's
@@ -47,7 +45,7 @@ type tenure struct {
 }
 
 // deadline returns when the execution must end and renewing stops.
-func (t *tenure) deadline() time.Time { return t.granted.Add(t.attempt.policy.Timeout) }
+func (t *tenure) deadline() time.Time { return t.granted.Add(t.flight.leader.policy.Timeout) }
 
 // remotePoll is how often an attempt that waits for another process asks the store.
 const remotePoll = 500 * time.Millisecond
@@ -56,13 +54,13 @@ const remotePoll = 500 * time.Millisecond
 func (a *Attempt) lead(w *wait) error {
 	f := &a.tenure.flight
 	if !a.guard.enter() {
-		f.publish(Decision{}, ErrClosed)
-		f.land(a.id, Record{}, time.Time{})
+		f.fail(ErrClosed)
+		f.land(nil, time.Time{})
 		return ErrClosed
 	}
-	defer a.land()
-	if left := time.Until(a.next); left > 0 { // the one who led before has asked just now: what it heard still holds
-		f.publish(Decision{Verdict: InFlight, Record: a.Record, Now: a.Now}, nil)
+	defer a.land(w)
+	if left := w.untilNext(); left > 0 { // the one who led before has asked just now: what it heard still holds
+		f.decide(&Decision{Verdict: InFlight, Record: a.Record, Now: a.Now})
 		if !w.pause(left) {
 			return nil
 		}
@@ -71,50 +69,49 @@ func (a *Attempt) lead(w *wait) error {
 		ID: a.id, Token: NewToken(), Fingerprint: a.fingerprint,
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
 	}
-	err := a.ask(w.ctx, claim)
+	err := a.ask(w, &claim)
 	for err == nil && a.Verdict == InFlight && w.pause(remotePoll) {
-		err = a.ask(w.ctx, claim)
+		err = a.ask(w, &claim)
 	}
 	return err
 }
 
 // ask makes the claim, and the attempt its owner if it is won.
-func (a *Attempt) ask(ctx context.Context, c Claim) error {
+func (a *Attempt) ask(w *wait, c *Claim) error {
 	f := &a.tenure.flight
-	d, err := a.guard.claim(ctx, c)
+	d, err := a.guard.claim(w.ctx, c)
 	if err == nil && d.Verdict == Unknown && a.mayProbe(&d.Record, d.Now) {
-		d, err = a.inquire(ctx, c, d)
+		d, err = a.inquire(w.ctx, c, d)
 	}
 	if err != nil {
 		// The claim may have been made all the same. Nothing ran, so giving it back is safe.
 		a.guard.backlog.add(Settlement{ID: a.id, Token: c.Token, Ending: Released}, Record{}, a.Route)
-		f.publish(Decision{}, err)
+		f.fail(err)
 		return err
 	}
-	a.Verdict, a.Record, a.Now = d.Verdict, d.Record, d.Now
 	switch d.Verdict {
 	case Run:
 		a.own(c.Token) // before the followers know, so that it is a claim before anyone waits for it
 	case InFlight:
-		a.next = time.Now().Add(remotePoll)
+		w.next = time.Now().Add(remotePoll)
 	default:
 		a.guard.recall.keep(a.id, a.slot, &d.Record, d.Now)
 	}
-	f.publish(d, nil)
+	f.decide(&d)
 	return nil
 }
 
 // land ends the flight of a leader that owns no claim.
-func (a *Attempt) land() {
+func (a *Attempt) land(w *wait) {
 	if a.tenure.owned {
 		return
 	}
 	f := &a.tenure.flight
-	f.publish(Decision{}, ErrUnavailable) // changes nothing, unless the store panicked
-	if a.Verdict == InFlight {            // nobody watches it from now on: followers with patience ask the store
-		f.land(a.id, Record{}, a.next)
+	f.fail(ErrUnavailable)     // changes nothing, unless the store panicked
+	if a.Verdict == InFlight { // nobody watches it from now on: followers with patience ask the store
+		f.land(nil, w.next)
 	} else {
-		f.land(a.id, a.Record, time.Time{})
+		f.land(&a.Record, time.Time{})
 	}
 	a.guard.leave()
 }
@@ -141,8 +138,8 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 		n, _ = f.hear()
 	}
 	if n.record.State == StateAbsent || n.record.State == StateUnknown && a.mayGoOn(&n) {
-		if a.next = n.next; a.Verdict != InFlight {
-			a.next = time.Time{} // it came too late to hear what the leader knew
+		if w.next = n.next; a.Verdict != InFlight {
+			w.next = time.Time{} // it came too late to hear what the leader knew
 		}
 		return true, nil
 	}
@@ -181,9 +178,9 @@ func (a *Attempt) keepAlive() {
 		return
 	}
 	if time.Now().After(t.deadline()) {
-		r := a.Record
-		r.State = StateUnknown
-		a.drift(r)
+		n, _ := t.flight.hear() // what the followers believe so far
+		n.record.State = StateUnknown
+		a.drift(&n.record)
 		return
 	}
 	t.mu.Unlock()
@@ -194,7 +191,7 @@ func (a *Attempt) keepAlive() {
 	case errors.Is(err, ErrStale):
 		a.guard.observe(Event{Kind: EventStale, Route: a.Route})
 		a.guard.log.Warn("claim was taken over while its owner worked", "op", a.id, "route", a.Route)
-		a.drift(Record{})
+		a.drift(nil)
 	default: // renewed; or the store is away, and trying again is all there is to do
 		a.guard.renewer.add(t, a.policy.Lease, time.Now())
 	}
@@ -203,9 +200,9 @@ func (a *Attempt) keepAlive() {
 // drift stops protecting an execution that outlived its timeout or lost its claim, and tells its followers what to believe:
 // that nobody knows, as the store says too once the lease has lapsed, or to ask the store, where a newer claim may be. A late
 // Finish is still welcome there.
-func (a *Attempt) drift(r Record) {
+func (a *Attempt) drift(r *Record) {
 	a.tenure.adrift = true
-	a.tenure.flight.land(a.id, r, time.Time{})
+	a.tenure.flight.land(r, time.Time{})
 }
 
 // ID names the operation in the store.
@@ -220,8 +217,12 @@ func (a *Attempt) Policy() Policy { return a.policy }
 // Context returns a context for the execution: it carries the attempt and the values of parent, does not end when parent
 // does, and ends at the policy's Timeout.
 func (a *Attempt) Context(parent context.Context) (context.Context, context.CancelFunc) {
-	ctx := &attemptContext{limitedContext{parent: parent, deadline: a.tenure.deadline()}, a}
+	ctx := a.context(parent)
 	return ctx, ctx.end
+}
+
+func (a *Attempt) context(parent context.Context) *attemptContext {
+	return &attemptContext{limitedContext{parent: parent, deadline: a.tenure.deadline()}, a}
 }
 
 // An attemptContext is the context of an execution.
@@ -292,25 +293,31 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 
 	s.ID, s.Token = a.id, t.token
 	next, err := a.guard.settle(ctx, s)
-	switch {
-	case err == nil:
-		a.Record = next
-		if s.Ending == Finished && a.guard.peeker == nil && !t.adrift { // a flight keeps Resolve away from what is kept here
-			a.guard.recall.keep(a.id, a.slot, &next, a.Now.Add(time.Since(t.granted)))
-		}
-		a.guard.observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: a.guard.since(a.start)})
-	case errors.Is(err, ErrStale):
-		next = Record{} // the store knows more
+	if err != nil {
+		return a.unsettled(s, err)
+	}
+	if s.Ending == Finished && a.guard.peeker == nil && !t.adrift { // a flight keeps Resolve away from what is kept here
+		a.guard.recall.keep(a.id, a.slot, &next, a.Now.Add(time.Since(t.granted)))
+	}
+	a.guard.observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: a.guard.since(a.start)})
+	t.flight.finish(&next)
+	return nil
+}
+
+// unsettled deals with an ending that the store did not take, and returns the error for the caller.
+func (a *Attempt) unsettled(s Settlement, err error) error {
+	var shown *Record // to followers
+	if errors.Is(err, ErrStale) {
 		a.guard.observe(Event{Kind: EventStale, Route: a.Route, Ending: s.Ending})
 		a.guard.log.Warn("late ending refused: a newer claim exists, or it was settled for its owner", "op", a.id, "route", a.Route, "ending", s.Ending)
-	default:
+	} else {
 		a.guard.observe(Event{Kind: EventUnrecorded, Route: a.Route, Ending: s.Ending, Err: err})
 		a.guard.log.Error("ending not recorded, will retry", "op", a.id, "route", a.Route, "ending", s.Ending, "err", err)
-		next = a.guard.backlog.add(s, a.Record, a.Route)
-		err = ErrUnrecorded
+		next := a.guard.backlog.add(s, a.Record, a.Route)
+		shown, err = &next, ErrUnrecorded
 	}
-	if !t.adrift {
-		t.flight.land(a.id, next, time.Time{})
+	if t := a.tenure; !t.adrift {
+		t.flight.land(shown, time.Time{})
 	}
 	return err
 }
@@ -323,6 +330,6 @@ func (t *tenure) end() bool {
 		return false
 	}
 	t.ended = true
-	t.attempt.guard.renewer.remove(t)
+	t.flight.leader.guard.renewer.remove(t)
 	return true
 }

@@ -2,7 +2,7 @@ package refrain
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,28 +11,24 @@ import (
 type limitedContext struct {
 	parent   context.Context
 	deadline time.Time
+	ended    atomic.Bool
+	full     atomic.Pointer[fullContext] // what the above says, once it is needed
+}
 
-	mu     sync.Mutex
-	full   context.Context // what the above says, once it is needed
+type fullContext struct {
+	context.Context
 	cancel context.CancelFunc
-	ended  bool // before that
 }
 
 // Deadline implements context.Context.
 func (c *limitedContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
 // Done implements context.Context.
-func (c *limitedContext) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.complete().Done()
-}
+func (c *limitedContext) Done() <-chan struct{} { return c.complete().Done() }
 
 // Err implements context.Context.
 func (c *limitedContext) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.full == nil && !c.ended && time.Now().Before(c.deadline) {
+	if c.full.Load() == nil && !c.ended.Load() && time.Now().Before(c.deadline) {
 		return nil
 	}
 	return c.complete().Err()
@@ -40,32 +36,33 @@ func (c *limitedContext) Err() error {
 
 // Value implements context.Context. The package context looks for its own contexts by it, once it has asked for Done.
 func (c *limitedContext) Value(key any) any {
-	c.mu.Lock()
-	full := c.full
-	c.mu.Unlock()
-	if full == nil {
-		full = context.WithoutCancel(c.parent)
+	if full := c.full.Load(); full != nil {
+		return full.Value(key)
 	}
-	return full.Value(key)
+	return context.WithoutCancel(c.parent).Value(key)
 }
 
-// complete returns the full context. It is called with mu held.
-func (c *limitedContext) complete() context.Context {
-	if c.full == nil {
-		c.full, c.cancel = context.WithDeadline(context.WithoutCancel(c.parent), c.deadline)
-		if c.ended {
-			c.cancel()
+// complete returns the full context.
+func (c *limitedContext) complete() *fullContext {
+	full := c.full.Load()
+	if full == nil {
+		full = &fullContext{}
+		full.Context, full.cancel = context.WithDeadline(context.WithoutCancel(c.parent), c.deadline)
+		if !c.full.CompareAndSwap(nil, full) {
+			full.cancel()
+			full = c.full.Load()
 		}
 	}
-	return c.full
+	if c.ended.Load() { // end may have come too early to see it
+		full.cancel()
+	}
+	return full
 }
 
 // end cancels the context.
 func (c *limitedContext) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ended = true
-	if c.cancel != nil {
-		c.cancel()
+	c.ended.Store(true)
+	if full := c.full.Load(); full != nil {
+		full.cancel()
 	}
 }

@@ -9,18 +9,22 @@ import (
 // A flight is an operation that this process is busy with. Duplicates in the process join it and wait for its news
 // instead of asking the store.
 type flight struct {
-	shard   *flightShard // whose lock guards the rest
-	news    news
+	leader  *Attempt
+	shard   *flightShard // whose lock guards the rest, and the leader's Record and Now while others may look
+	stage   stage
+	err     error         // decided: nothing is claimed
+	landed  *Record       // landed: what is durable now, nil to ask again
+	next    time.Time     // landed, and another process works on it: when the store may be asked again
 	changed chan struct{} // closed when there is more news; nil while nobody waits for it
 }
 
-// news is what the leader of a flight has told its followers.
+// news is what a follower hears of a flight.
 type news struct {
 	stage  stage
-	err    error     // decided: nothing is claimed
-	record Record    // decided: what the store said; landed: what is durable now, absent means to ask again
-	now    time.Time // the store's time when it decided
-	next   time.Time // landed, and another process works on it: when the store may be asked again
+	err    error
+	record Record // decided: what the store said; landed: what is durable now, absent means to ask again
+	now    time.Time
+	next   time.Time
 }
 
 // A stage is how far a flight has come.
@@ -28,7 +32,7 @@ type stage uint8
 
 const (
 	stageAsking  stage = iota
-	stageDecided       // the leader knows the store's first decision
+	stageDecided       // the leader knows the store's decision
 	stageLanded        // the operation has ended, or the leader no longer watches it
 )
 
@@ -54,7 +58,7 @@ func (fs *flights) join(a *Attempt) (f *flight, leads bool) {
 	if sh.byID == nil {
 		sh.byID = make(map[ID]*flight)
 	}
-	a.tenure = &tenure{attempt: a, flight: flight{shard: sh}}
+	a.tenure = &tenure{flight: flight{leader: a, shard: sh}}
 	f = &a.tenure.flight
 	sh.byID[a.id] = f
 	return f, true
@@ -64,28 +68,65 @@ func (fs *flights) join(a *Attempt) (f *flight, leads bool) {
 func (f *flight) hear() (n news, more <-chan struct{}) {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
-	if f.changed == nil && f.news.stage != stageLanded {
+	n = news{stage: f.stage, err: f.err, next: f.next}
+	switch {
+	case f.stage == stageDecided:
+		n.record, n.now = f.leader.Record, f.leader.Now
+	case f.landed != nil:
+		n.record, n.now = *f.landed, f.leader.Now
+	}
+	if f.changed == nil && f.stage != stageLanded {
 		f.changed = make(chan struct{})
 	}
-	return f.news, f.changed
+	return n, f.changed
 }
 
-// publish tells the followers the store's first decision; what comes after it they need not know. Only the leader calls it.
-func (f *flight) publish(d Decision, err error) {
+// decide makes the store's decision the leader's and tells the followers, if it is the first; of a later one they need not
+// know.
+func (f *flight) decide(d *Decision) {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
-	if f.news.stage == stageAsking {
-		f.news = news{stage: stageDecided, err: err, record: d.Record, now: d.Now}
+	f.leader.Verdict, f.leader.Record, f.leader.Now = d.Verdict, d.Record, d.Now
+	f.publish(nil)
+}
+
+// fail tells the followers, if they know nothing yet, that there is no decision.
+func (f *flight) fail(err error) {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	f.publish(err)
+}
+
+// publish is called with the lock held.
+func (f *flight) publish(err error) {
+	if f.stage == stageAsking {
+		f.stage, f.err = stageDecided, err
 		f.wake()
 	}
 }
 
-// land ends the flight and tells the followers what is durable now, and when to ask if nothing is. Each flight lands once.
-func (f *flight) land(id ID, r Record, next time.Time) {
+// finish makes the finished record the leader's, and ends the flight if it has not landed before.
+func (f *flight) finish(r *Record) {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
-	delete(f.shard.byID, id)
-	f.news.stage, f.news.record, f.news.next = stageLanded, r, next
+	f.leader.Record = *r
+	if f.stage != stageLanded {
+		f.end(&f.leader.Record, time.Time{})
+	}
+}
+
+// land ends the flight and tells the followers what is durable now, or with nil to ask again, and when. Each flight ends
+// once.
+func (f *flight) land(r *Record, next time.Time) {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	f.end(r, next)
+}
+
+// end is called with the lock held.
+func (f *flight) end(r *Record, next time.Time) {
+	delete(f.shard.byID, f.leader.id)
+	f.stage, f.landed, f.next = stageLanded, r, next
 	f.wake()
 }
 
@@ -103,6 +144,15 @@ type wait struct {
 	quit  <-chan struct{} // closed when the guard wants no more claims
 	left  time.Duration
 	timer *time.Timer
+	next  time.Time // while another process works on it: when the store may be asked again
+}
+
+// untilNext returns how long the store need not be asked.
+func (w *wait) untilNext() time.Duration {
+	if w.next.IsZero() {
+		return 0 // nearly always, and the clock costs something
+	}
+	return time.Until(w.next)
 }
 
 // over returns a channel that is ready when patience ends.

@@ -62,7 +62,7 @@ func New(store Store, cfg Config) (*Guard, error) {
 	}
 	g := &Guard{
 		store:        store,
-		policy:       cfg.Policy.withDefaults(),
+		policy:       cfg.Policy.WithDefaults(),
 		identity:     newIdentity(cfg.Secret),
 		storeTimeout: cfg.StoreTimeout,
 		observer:     cfg.Observer,
@@ -182,7 +182,7 @@ func (g *Guard) begin(ctx context.Context, op *Operation) (*Attempt, error) {
 
 func (g *Guard) policyOf(op *Operation) Policy {
 	if op.Policy != nil {
-		return op.Policy.withDefaults()
+		return op.Policy.WithDefaults()
 	}
 	return g.policy
 }
@@ -240,14 +240,14 @@ func (g *Guard) bounded(ctx context.Context) *limitedContext {
 	return &limitedContext{parent: ctx, deadline: time.Now().Add(g.storeTimeout)}
 }
 
-func (g *Guard) claim(ctx context.Context, c Claim) (Decision, error) {
+func (g *Guard) claim(ctx context.Context, c *Claim) (Decision, error) {
 	limited := g.bounded(ctx)
 	defer limited.end()
 	start := g.now()
-	d, err := g.store.Claim(limited, c)
+	d, err := g.store.Claim(limited, *c)
 	g.observe(Event{Kind: EventStoreCall, Call: "claim", Took: g.since(start), Err: err})
 	if err == nil {
-		err = d.check(&c)
+		err = d.check(c)
 	}
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)

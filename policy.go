@@ -74,8 +74,8 @@ func (p *Policy) Validate() error {
 // minLease is the shortest lease that an owner on a busy machine can be expected to renew.
 const minLease = 100 * time.Millisecond
 
-// withDefaults returns the policy with every zero value made explicit.
-func (p Policy) withDefaults() Policy {
+// WithDefaults returns the policy with every zero value made explicit, and a Tombstone that is none as zero.
+func (p Policy) WithDefaults() Policy {
 	setDefault(&p.Lease, 30*time.Second)
 	setDefault(&p.Timeout, time.Minute)
 	setDefault(&p.Retention, 24*time.Hour)

@@ -53,7 +53,7 @@ func (a *Attempt) mayProbe(r *Record, now time.Time) bool {
 // inquire asks the upstream what became of the unknown operation that d is about, has the store take its word, and claims
 // anew: what the store says then counts, for somebody may have settled the operation meanwhile. While nobody can tell, d
 // stands.
-func (a *Attempt) inquire(ctx context.Context, c Claim, d Decision) (Decision, error) {
+func (a *Attempt) inquire(ctx context.Context, c *Claim, d Decision) (Decision, error) {
 	a.guard.probes.postpone(a.id)
 	f := a.question(ctx, d.Record)
 	s := Settlement{ID: a.id, Token: d.Record.Token, Instead: NewToken()}

@@ -74,7 +74,7 @@ func (q *renewalQueue) renew() {
 			return
 		}
 		l.remove()
-		go l.tenure.attempt.keepAlive()
+		go l.tenure.flight.leader.keepAlive()
 	}
 	delete(q.renewer.queues, q.lease)
 }

@@ -73,7 +73,7 @@ func (g *Guard) resolve(ctx context.Context, id ID, res *Resolution) (was, next 
 	if err != nil {
 		return was, next, err
 	}
-	defer f.land(id, Record{}, time.Time{}) // whoever waits asks the store
+	defer f.land(nil, time.Time{}) // whoever waits asks the store
 	if was, err = g.resolvable(ctx, id, res); err != nil {
 		return was, next, err
 	}

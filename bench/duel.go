@@ -19,32 +19,48 @@ type score struct {
 	lo, hi float64 // the smallest and the largest ratio
 }
 
-// duel lets two sides work in turns. The machine's moods last longer than a turn, so the ratio of neighbours says more than
-// the ratio of averages; who begins changes each round.
+// duel lets two sides work in turns.
 func duel(what string, rounds int, a, b side) (score, error) {
-	var as, bs, ratios []float64
-	for i := range rounds {
-		turns := []struct {
-			side *side
-			got  *[]float64
-		}{{&a, &as}, {&b, &bs}}
-		if i%2 == 1 {
-			slices.Reverse(turns)
-		}
-		for _, t := range turns {
-			v, err := t.side.work()
-			if err != nil {
-				return score{}, fmt.Errorf("%s: %s: %w", what, t.side.name, err)
-			}
-			*t.got = append(*t.got, v)
-		}
-		ratios = append(ratios, as[i]/bs[i])
-		progress(fmt.Sprintf("%s, round %d of %d: %s %s, %s %s, ratio %.2f",
-			what, i+1, rounds, a.name, amount(as[i]), b.name, amount(bs[i]), ratios[i]))
+	scores, err := tourney(what, rounds, a, b)
+	if err != nil {
+		return score{}, err
 	}
-	s := scoreOf(ratios)
-	s.a, s.b = median(as), median(bs)
-	return s, nil
+	return scores[0], nil
+}
+
+// tourney lets sides work in turns, and scores each but the last beside the last. The machine's moods last longer than a
+// turn, so the ratio of neighbours says more than the ratio of averages; who begins changes each round.
+func tourney(what string, rounds int, sides ...side) ([]score, error) {
+	rates := make([][]float64, len(sides))
+	order := make([]int, len(sides))
+	for i := range order {
+		order[i] = i
+	}
+	for round := range rounds {
+		line := fmt.Sprintf("%s, round %d of %d:", what, round+1, rounds)
+		for _, i := range order {
+			v, err := sides[i].work()
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", what, sides[i].name, err)
+			}
+			rates[i] = append(rates[i], v)
+			line += fmt.Sprintf(" %s %s", sides[i].name, amount(v))
+		}
+		progress(fmt.Sprintf("%s, ratio %.2f", line, rates[0][round]/rates[len(sides)-1][round]))
+		slices.Reverse(order)
+	}
+	last := rates[len(sides)-1]
+	var scores []score
+	for _, side := range rates[:len(sides)-1] {
+		ratios := make([]float64, rounds)
+		for i := range ratios {
+			ratios[i] = side[i] / last[i]
+		}
+		s := scoreOf(ratios)
+		s.a, s.b = median(side), median(last)
+		scores = append(scores, s)
+	}
+	return scores, nil
 }
 
 func scoreOf(ratios []float64) score {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,15 +120,35 @@ func TestDuel(t *testing.T) {
 	}
 }
 
+func TestTourney(t *testing.T) {
+	t.Parallel()
+	party := func(name string, values ...float64) side {
+		return side{name, func() (float64, error) {
+			v := values[0]
+			values = values[1:]
+			return v, nil
+		}}
+	}
+	got, err := tourney("test", 2, party("a", 10, 30), party("b", 20, 40), party("c", 10, 10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []score{{a: 20, b: 10, ratio: 2, lo: 1, hi: 3}, {a: 30, b: 10, ratio: 3, lo: 2, hi: 4}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 func TestTable(t *testing.T) {
 	t.Parallel()
 	s := score{a: 8000, b: 10000, ratio: 0.8, lo: 0.7, hi: 0.9}
 	got := table([]result{
 		atLeast(0.6, "firsts", "/s", s, "nginx"), atLeast(0.9, "firsts", "/s", s, "nginx"), atMost(0.7, "cost", " ns", s, "Fiber"),
-		skip("firsts", "Restate", "npm is not installed"),
+		floor("relay", "/s", s, "nginx"), skip("firsts", "Restate", "npm is not installed"),
 	})
 	for _, want := range []string{
 		"| firsts | 8.00 k/s | nginx 10.0 k/s | 0.80 | 0.70 to 0.90 | ≥ 0.6 | met |",
+		"| relay 8.00 k/s | nginx 10.0 k/s | 0.80 | 0.70 to 0.90 |  |  |",
 		"| ≥ 0.9 | **missed** |", "| ≤ 0.7 | **missed** |", "skipped: npm is not installed",
 	} {
 		if !strings.Contains(got, want) {

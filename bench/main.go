@@ -37,6 +37,9 @@ func command(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "restate-handler" {
 		return serveRestateHandler(ctx, args[1])
 	}
+	if len(args) == 4 && args[0] == "relay" {
+		return serveRelay(ctx, args[1], args[2], args[3])
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "short turns, to see that everything works")
 	only := flags.String("only", "", "parts to run, separated by commas: "+strings.Join(names(), ", "))
@@ -129,7 +132,7 @@ func (b *bench) run(ctx context.Context, chosen []part) ([]result, error) {
 	return results, nil
 }
 
-// nginx compares the proxy with nginx.
+// nginx compares the proxy with nginx, and says how near to it this machine lets anything come that syncs twice.
 func (b *bench) nginx(ctx context.Context) ([]result, error) {
 	upstream, err := b.serve(ctx, "upstream")
 	if err != nil {
@@ -141,7 +144,12 @@ func (b *bench) nginx(ctx context.Context) ([]result, error) {
 		return nil, err
 	}
 	defer peer.stop()
-	return b.versus(ctx, upstream, theirs, limits{first: 0.6, replay: 2})
+	relay, floor, err := b.startRelay(ctx, upstream.addr)
+	if err != nil {
+		return nil, err
+	}
+	defer relay.stop()
+	return b.versus(ctx, upstream, theirs, limits{first: 0.6, replay: 2}, floor)
 }
 
 // restate compares the proxy with Restate.
@@ -164,8 +172,10 @@ func (b *bench) restate(ctx context.Context) ([]result, error) {
 	return b.versus(ctx, upstream, theirs, limits{first: 4, replay: 5})
 }
 
-// versus starts the proxy and compares it with a peer that runs.
-func (b *bench) versus(ctx context.Context, upstream *server, theirs target, want limits) ([]result, error) {
+// versus starts the proxy and compares it with a peer that runs, and with the floors beside it.
+func (b *bench) versus(
+	ctx context.Context, upstream *server, theirs target, want limits, floors ...target,
+) ([]result, error) {
 	store := filepath.Join(b.dir, "beside-"+strings.ToLower(theirs.name))
 	proxy, ours, err := startRefrain(ctx, b.dir, upstream.addr, store)
 	if err != nil {
@@ -173,7 +183,7 @@ func (b *bench) versus(ctx context.Context, upstream *server, theirs target, wan
 	}
 	defer proxy.stop()
 	p := proxies{plan: b.plan, upstream: upstream.addr}
-	return p.versus(ctx, ours, theirs, want)
+	return p.versus(ctx, ours, theirs, want, floors...)
 }
 
 // A server is this program as one of the servers under load.
@@ -182,7 +192,7 @@ type server struct {
 	addr string
 }
 
-func (b *bench) serve(ctx context.Context, what string) (*server, error) {
+func (b *bench) serve(ctx context.Context, what string, args ...string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -191,7 +201,7 @@ func (b *bench) serve(ctx context.Context, what string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(what, b.dir, exec.CommandContext(ctx, self, what, addr))
+	p, err := start(what, b.dir, exec.CommandContext(ctx, self, append([]string{what, addr}, args...)...))
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -112,17 +113,25 @@ func (p *proxies) replays(ctx context.Context, t target) (side, error) {
 	}}, nil
 }
 
-// versus compares the first executions and the replays of two targets.
-func (p *proxies) versus(ctx context.Context, ours, theirs target, want limits) ([]result, error) {
-	for _, t := range []target{ours, theirs} {
-		if _, err := p.firsts(ctx, t).work(); err != nil { // to warm up
+// versus compares the first executions and the replays of two targets, and the first executions of the floors in the same
+// turns.
+func (p *proxies) versus(ctx context.Context, ours, theirs target, want limits, floors ...target) ([]result, error) {
+	var sides []side
+	for _, t := range slices.Concat([]target{ours}, floors, []target{theirs}) {
+		s := p.firsts(ctx, t)
+		if _, err := s.work(); err != nil { // to warm up
 			return nil, fmt.Errorf("warming up %s: %w", t.name, err)
 		}
+		sides = append(sides, s)
 	}
-	what := "first executions through the proxy"
-	firsts, err := duel(what, p.plan.rounds, p.firsts(ctx, ours), p.firsts(ctx, theirs))
+	const first, replay = "first executions through the proxy", "replays through the proxy"
+	firsts, err := tourney(first, p.plan.rounds, sides...)
 	if err != nil {
 		return nil, err
+	}
+	results := []result{atLeast(want.first, first, "/s", firsts[0], theirs.name)}
+	for i, f := range floors {
+		results = append(results, floor(f.name, "/s", firsts[1+i], theirs.name))
 	}
 	a, err := p.replays(ctx, ours)
 	if err != nil {
@@ -132,12 +141,9 @@ func (p *proxies) versus(ctx context.Context, ours, theirs target, want limits) 
 	if err != nil {
 		return nil, err
 	}
-	replays, err := duel("replays through the proxy", p.plan.rounds, a, b)
+	replays, err := duel(replay, p.plan.rounds, a, b)
 	if err != nil {
 		return nil, err
 	}
-	return []result{
-		atLeast(want.first, what, "/s", firsts, theirs.name),
-		atLeast(want.replay, "replays through the proxy", "/s", replays, theirs.name),
-	}, nil
+	return append(results, atLeast(want.replay, replay, "/s", replays, theirs.name)), nil
 }

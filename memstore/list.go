@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"time"
 
 	"github.com/refrain-dev/refrain"
 )
@@ -22,19 +21,19 @@ func (s *Store) List(ctx context.Context, q refrain.ListQuery) ([]refrain.Listed
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		}
-		all = s.shards[i].list(all, &q)
+		all = s.list(all, &s.shards[i], &q)
 	}
 	slices.SortFunc(all, func(a, b refrain.Listed) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return all[:min(len(all), q.Limit)], nil
 }
 
 // list appends what the query asks for, whatever its limit.
-func (sh *shard) list(all []refrain.Listed, q *refrain.ListQuery) []refrain.Listed {
+func (s *Store) list(all []refrain.Listed, sh *shard, q *refrain.ListQuery) []refrain.Listed {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	now := time.Now()
+	now := s.now()
 	for id, p := range sh.records {
-		r := p.unpack().At(now)
+		r := p.unpack(s.epoch).At(now)
 		if r.State == refrain.StateAbsent || q.State != refrain.StateAbsent && r.State != q.State ||
 			bytes.Compare(id[:], q.From[:]) < 0 {
 			continue

@@ -21,9 +21,8 @@ type Config struct {
 // A Store keeps records in memory. It may be used concurrently.
 type Store struct {
 	maxBytes int64
-	epoch    time.Time
+	epoch    time.Time // from which the store's clock counts, whatever becomes of the wall's
 	bytes    atomic.Int64
-	fence    atomic.Uint64
 	closed   atomic.Bool
 	shards   [64]shard
 }
@@ -42,7 +41,7 @@ func New(cfg Config) *Store {
 		s.maxBytes = 64 << 20
 	}
 	for i := range s.shards {
-		s.shards[i].records = make(map[refrain.ID]record)
+		s.shards[i].records = make(map[refrain.ID]*record)
 	}
 	return s
 }
@@ -58,15 +57,16 @@ func (s *Store) Claim(_ context.Context, c refrain.Claim) (refrain.Decision, err
 	sh := s.shard(&c.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	now := time.Now()
-	s.bytes.Add(-sh.expire(now, now.Sub(s.epoch)))
-	cur, known := sh.records[c.ID]
-	if !known && s.bytes.Load() >= s.maxBytes {
+	now := s.now()
+	s.expire(sh, now)
+	cur := sh.records[c.ID]
+	if cur == nil && s.bytes.Load() >= s.maxBytes {
 		return refrain.Decision{}, refrain.ErrFull
 	}
-	d, written := c.Apply(cur.unpack(), now, s.fence.Add(1))
+	sh.fence++
+	d, written := c.Apply(cur.unpack(s.epoch), now, sh.fence)
 	if written {
-		s.put(sh, &c.ID, &cur, &d.Record)
+		s.put(sh, &c.ID, cur, &d.Record)
 	}
 	return d, nil
 }
@@ -80,9 +80,9 @@ func (s *Store) Settle(_ context.Context, e refrain.Settlement) (refrain.Record,
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	cur := sh.records[e.ID]
-	next, written, err := e.Apply(cur.unpack(), time.Now())
+	next, written, err := e.Apply(cur.unpack(s.epoch), s.now())
 	if written {
-		s.put(sh, &e.ID, &cur, &next)
+		s.put(sh, &e.ID, cur, &next)
 	}
 	return next, err
 }
@@ -96,9 +96,9 @@ func (s *Store) Renew(_ context.Context, r refrain.Renewal) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	cur := sh.records[r.ID]
-	next, err := r.Apply(cur.unpack(), time.Now())
+	next, err := r.Apply(cur.unpack(s.epoch), s.now())
 	if err == nil {
-		s.put(sh, &r.ID, &cur, &next)
+		s.put(sh, &r.ID, cur, &next)
 	}
 	return err
 }
@@ -119,13 +119,13 @@ func (s *Store) Peek(id refrain.ID) (refrain.Record, time.Time) {
 	}
 	sh := s.shard(&id)
 	sh.mu.Lock()
-	r, known := sh.records[id]
-	sh.mu.Unlock()
-	if !known {
+	defer sh.mu.Unlock()
+	cur := sh.records[id]
+	if cur == nil {
 		return refrain.Record{}, time.Time{}
 	}
-	now := time.Now()
-	return r.unpack().At(now), now
+	now := s.now()
+	return cur.unpack(s.epoch).At(now), now
 }
 
 // Close implements refrain.Store.
@@ -134,51 +134,56 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// now returns the time by the store's clock.
+func (s *Store) now() time.Time { return s.epoch.Add(time.Since(s.epoch)) }
+
 func (s *Store) shard(id *refrain.ID) *shard { return &s.shards[id[0]%uint8(len(s.shards))] }
 
-// put replaces cur with next, or removes it if that is absent.
+// put makes next of cur, which is nil if there is none, and removes it if next is absent.
 func (s *Store) put(sh *shard, id *refrain.ID, cur *record, next *refrain.Record) {
-	r := pack(next)
-	s.bytes.Add(r.size() - cur.size())
+	was := cur.size()
 	if next.State == refrain.StateAbsent {
 		delete(sh.records, *id)
+		s.bytes.Add(-was)
 		return
 	}
-	sh.records[*id] = r
+	if cur == nil {
+		cur = &record{}
+		sh.records[*id] = cur
+	}
+	*cur = pack(next, s.epoch)
+	s.bytes.Add(cur.size() - was)
 	if next.State == refrain.StateDone {
-		sh.agenda.push(due{at: next.Retain.Sub(s.epoch), id: *id})
+		sh.agenda.push(due{at: cur.until, id: *id})
 	}
 }
 
 // A shard is a part of the records under one lock.
 type shard struct {
 	mu      sync.Mutex
-	records map[refrain.ID]record
+	records map[refrain.ID]*record
 	agenda  agenda
+	fence   uint64 // the newest of its records
 }
 
-// expire drops what is due, at most a few records a call so that no caller pays for many, and returns how much that freed.
-// The time since the store's epoch is elapsed.
-func (sh *shard) expire(now time.Time, elapsed time.Duration) (freed int64) {
+// expire drops what is due in a shard, at most a few records a call so that no caller pays for many.
+func (s *Store) expire(sh *shard, now time.Time) {
 	for range 8 {
-		if len(sh.agenda) == 0 || elapsed < sh.agenda[0].at {
-			break
+		if len(sh.agenda) == 0 || now.Sub(s.epoch) < sh.agenda[0].at {
+			return
 		}
 		d := sh.agenda.pop()
-		old := sh.records[d.id]
-		if old.state != refrain.StateDone && old.state != refrain.StateExpired {
+		cur := sh.records[d.id]
+		if cur == nil || cur.state != refrain.StateDone && cur.state != refrain.StateExpired {
 			continue // the record it was made for is gone
 		}
-		whole := old.unpack().At(now)
-		next := pack(&whole)
-		freed += old.size() - next.size()
-		switch next.state {
-		case refrain.StateAbsent:
-			delete(sh.records, d.id)
-		case refrain.StateExpired:
-			sh.records[d.id] = next
-			sh.agenda.push(due{at: elapsed + whole.Forget.Sub(now), id: d.id})
+		next := cur.unpack(s.epoch).At(now)
+		if next.State == cur.state {
+			continue // and this is a later one
+		}
+		s.put(sh, &d.id, cur, &next)
+		if next.State == refrain.StateExpired {
+			sh.agenda.push(due{at: cur.forget, id: d.id})
 		}
 	}
-	return freed
 }

@@ -412,10 +412,21 @@ func TestIncludeAndExclude(t *testing.T) {
 
 func TestFingerprints(t *testing.T) {
 	t.Parallel()
+	const parts = "multipart/form-data"
+	part := func(name, content string) string {
+		return "Content-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + content
+	}
+	multi := func(boundary string, parts ...string) string {
+		return "--" + boundary + "\r\n" + strings.Join(parts, "\r\n--"+boundary+"\r\n") + "\r\n--" + boundary + "--\r\n"
+	}
 	digest := func(f Fingerprint, contentType, body string, h http.Header) [32]byte {
-		p, err := newFingerprinter(Policy{Fingerprint: f}.withDefaults().Fingerprint)
+		p, err := newFingerprinter(Policy{Fingerprint: f}.WithDefaults().Fingerprint)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if contentType == parts { // of the boundary that the body has
+			first, _, _ := strings.Cut(body, "\r\n")
+			contentType += "; boundary=" + strings.TrimPrefix(first, "--")
 		}
 		r := &http.Request{Method: "POST", URL: &url.URL{Path: "/"}, Header: http.Header{"Content-Type": {contentType}}}
 		maps.Copy(r.Header, h)
@@ -447,6 +458,18 @@ func TestFingerprints(t *testing.T) {
 		{name: "form no value", ct: form, a: "a", b: "a="},
 		{name: "form malformed", ct: form, a: "a=%zz", b: "a=%ZZ"},
 		{name: "form empty", ct: form, a: "", b: "&"},
+		{name: "form field excluded", f: Fingerprint{Exclude: []string{"/at"}}, ct: form, a: "a=1&at=2", b: "a=1&%61t=3", isEqual: true},
+		{name: "form field included", f: Fingerprint{Include: []string{"/a"}}, ct: form, a: "a=1&b=2", b: "a=1", isEqual: true},
+		{name: "form field counts", f: Fingerprint{Include: []string{"/a"}}, ct: form, a: "a=1", b: "a=2"},
+		{name: "parts", ct: parts, a: multi("X", part("a", "1")), b: multi("X", part("a", "2"))},
+		{name: "parts, boundary", ct: parts, a: multi("X", part("a", "1")), b: multi("YY", part("a", "1")), isEqual: true},
+		{name: "parts, name", ct: parts, a: multi("X", part("a", "1")), b: multi("X", part("b", "1"))},
+		{name: "parts, file name", ct: parts, a: multi("X", part("a", "1")), b: multi("X", part(`a"; filename="f`, "1"))},
+		{name: "parts, order", ct: parts, a: multi("X", part("a", "1"), part("b", "2")), b: multi("X", part("b", "2"), part("a", "1"))},
+		{name: "parts, one or two", ct: parts, a: multi("X", part("a", "1"), part("b", "2")), b: multi("X", part("a", "1"))},
+		{name: "parts excluded", f: Fingerprint{Exclude: []string{"/b"}}, ct: parts, a: multi("X", part("a", "1"), part("b", "2")), b: multi("X", part("a", "1")), isEqual: true},
+		{name: "parts cut off", ct: parts, a: "--X\r\n" + part("a", "1") + "\r\n", b: "--X\r\n" + part("a", "1") + "\r\n--X--\r\n"},
+		{name: "protobuf", ct: "application/x-protobuf", a: "\x08\x01", b: "\x08\x02"},
 		{
 			name: "header counts", f: Fingerprint{Headers: []string{"x-foo"}}, ct: js, a: "1", b: "1",
 			ha: http.Header{"X-Foo": {"1"}}, hb: http.Header{"X-Foo": {"2"}},

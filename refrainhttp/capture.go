@@ -21,10 +21,10 @@ type capture struct {
 
 // class returns what the answer means: what the handler said, else what its status says. Half an answer tells nothing
 // but that the request was turned away, if that is what its status says.
-func (c *capture) class(t *classes, chosen *choice) Class {
+func (c *capture) class(t *classes, chosen *choice, work *workspace) Class {
 	class := Class(chosen.class.Load())
 	if class == 0 {
-		class = t.classify(c.status, c.header)
+		class = t.classify(c, work)
 	}
 	if c.truncated && class == Final {
 		return Unknown

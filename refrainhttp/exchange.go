@@ -3,6 +3,7 @@ package refrainhttp
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -33,21 +34,7 @@ func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Reque
 
 // serve enforces the policy.
 func (x *exchange) serve() {
-	var err error
-	x.key, err = x.plan.key.read(x.request.Header)
-	switch {
-	case errors.Is(err, errNoKey) && !x.plan.key.required:
-		x.next.ServeHTTP(x.client, stripped(x.request))
-		x.report(StatusUnkeyed, 0, problemNone)
-		return
-	case errors.Is(err, errNoKey):
-		x.refuse(StatusRefused, refusal{kind: problemKeyMissing})
-		return
-	case err != nil:
-		x.refuse(StatusRefused, refusal{kind: problemKeyInvalid, detail: sentence(err)})
-		return
-	case upgrades(x.request):
-		x.refuse(StatusRefused, refusal{kind: problemUpgrade})
+	if !x.plan.late && x.turnedAway() {
 		return
 	}
 	room := bodyRoom(x.request, x.plan.policy.Limits.RequestBody)
@@ -62,7 +49,66 @@ func (x *exchange) serve() {
 		x.refuse(StatusRefused, bodyRefusal(err))
 		return
 	}
+	if x.plan.late && x.turnedAway() {
+		return
+	}
+	if err := checkDigest(x.plan.policy.Fingerprint.Digest, x.request.Header, x.body.b); err != nil {
+		x.refuse(StatusRefused, refusal{kind: problemBodyBroken, detail: sentence(err)})
+		return
+	}
 	x.decide()
+}
+
+// turnedAway finds the request's key. It reports whether the request was answered, as one that is not acceptable or has none.
+func (x *exchange) turnedAway() bool {
+	switch f := x.identify(); {
+	case f.kind != problemNone:
+		x.refuse(StatusRefused, f)
+	case x.key.value == "":
+		x.next.ServeHTTP(x.client, x.unprotected())
+		x.report(StatusUnkeyed, 0, problemNone)
+	default:
+		return false
+	}
+	return true
+}
+
+// identify finds the key and returns what is not acceptable about the request. A request may have none.
+func (x *exchange) identify() refusal {
+	if verify := x.plan.policy.Verify; verify != nil {
+		if err := verify(x.request, x.body.b); err != nil {
+			return refusal{kind: problemUnverified, detail: sentence(err)}
+		}
+	}
+	var body []byte
+	if x.body != nil {
+		body = x.body.b
+	}
+	var err error
+	x.key, err = x.plan.key.read(x.request, body, x.work)
+	has := !errors.Is(err, errNoKey)
+	switch {
+	case !has && x.plan.key.required:
+		return refusal{kind: problemKeyMissing}
+	case has && err != nil:
+		return refusal{kind: problemKeyInvalid, detail: sentence(err)}
+	case has && x.plan.policy.Mode == Refuse:
+		return refusal{kind: problemUnsupported}
+	case has && upgrades(x.request):
+		return refusal{kind: problemUpgrade}
+	}
+	return x.plan.checkFirstSent(x.request.Header, has, time.Now())
+}
+
+// unprotected returns the request for a handler that runs without a claim.
+func (x *exchange) unprotected() *http.Request {
+	r := stripped(x.request)
+	if x.body != nil {
+		c := *r
+		c.Body = &bodyReader{rest: slices.Clone(x.body.b)}
+		r = &c
+	}
+	return r
 }
 
 // decide asks the guard and does what it says.
@@ -104,13 +150,8 @@ func (x *exchange) operation() refrain.Operation {
 
 // bypass runs the request unprotected and marks the answer.
 func (x *exchange) bypass() {
-	body := &bodyReader{rest: x.body.b}
-	defer body.end()
-	r := *stripped(x.request)
-	r.Body = body
-	x.client.Header().Set(headerStatus, string(StatusBypassed))
-	x.client.Header().Set(headerKey, x.key.raw)
-	x.next.ServeHTTP(x.client, &r)
+	setMarks(x.client.Header(), x.plan.speech.marks, &marking{key: x.key.raw, status: StatusBypassed})
+	x.next.ServeHTTP(x.client, x.unprotected())
 	x.report(StatusBypassed, 0, problemNone)
 }
 

@@ -20,7 +20,8 @@ type execution struct {
 	body     bodyReader
 	settled  bool
 	status   Status
-	lines    [5]string // of the header fields that are set here
+	class    Class
+	lines    [2]string // of the header fields that are set here
 }
 
 // line returns v as a header field's only line, in the i-th of the execution's.
@@ -100,7 +101,7 @@ func (e *execution) beforeFlow() {
 		truncated: e.chosen.incomplete.Load(),
 	}
 	e.status = StatusExecuted
-	if c.class(e.x.plan.classes, &e.chosen) != Release {
+	if c.class(e.x.plan.classes, &e.chosen, e.x.work) != Release {
 		e.record(&c)
 	}
 	e.mark()
@@ -112,13 +113,13 @@ func (e *execution) record(c *capture) {
 	if t := sniff(c.header, c.body); t != "" && bodyAllowed(c.status) {
 		c.header["Content-Type"] = []string{t} // else the replay would be sniffed by other rules than the first answer
 	}
-	class := c.class(e.x.plan.classes, &e.chosen)
+	class := c.class(e.x.plan.classes, &e.chosen, e.x.work)
 	end := c.ending(class, e.x.work)
 	e.settle(&end)
 }
 
 func (e *execution) settle(end *ending) {
-	e.settled = true
+	e.settled, e.class = true, end.class
 	switch err := end.settle(e, e.attempt); {
 	case err != nil:
 		e.status = StatusUnrecorded // the guard has logged why
@@ -132,11 +133,13 @@ func (e *execution) settle(end *ending) {
 // mark sets the header fields that say what the answer is.
 func (e *execution) mark() {
 	h := e.recorder.client.Header()
-	delete(h, headerReplayed)
-	delete(h, headerExpires)
-	h[headerKey], h[headerStatus] = e.line(0, e.x.key.raw), e.line(1, string(e.status))
+	m := marking{key: e.x.key.raw, status: e.status, code: e.recorder.status, class: e.class}
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
-		h[headerExpires] = e.line(2, e.x.m.dates.format(r.Retain))
+		m.expires = e.x.m.dates.format(r.Retain)
+	}
+	setMarks(h, e.x.plan.speech.marks, &m)
+	if e.status != StatusUnknown {
+		setMarks(h, e.x.plan.speech.outcomeMarks, &m)
 	}
 }
 
@@ -154,7 +157,7 @@ func (e *execution) request() *http.Request {
 	name := append(hex.AppendEncode(room[:0], id[:8]), '-') // the name that logs use too
 	fence := len(name)
 	attempt := string(strconv.AppendUint(name, e.attempt.Fence(), 10))
-	r.Header[headerAttempt], r.Header[headerFence] = e.line(3, attempt), e.line(4, attempt[fence:])
+	r.Header[headerAttempt], r.Header[headerFence] = e.line(0, attempt), e.line(1, attempt[fence:])
 	delete(r.Header, "Expect") // it was met when the body was read
 	if len(r.Header["Accept-Encoding"]) > 0 {
 		// A retry may not accept the coding that this request accepts. Compression belongs in front, for each attempt anew.

@@ -11,8 +11,8 @@ type Explanation struct {
 	Protected bool
 	// Pattern is the one that matched, empty when none did.
 	Pattern string
-	// Policy is that of the pattern with every default made explicit. A Wait of zero there means that duplicates are
-	// answered at once. Without a pattern it is zero.
+	// Policy is that of the pattern with every default made explicit. A negative Wait there means that duplicates
+	// are answered at once. Without a pattern it is zero.
 	Policy Policy
 	// Why is one sentence for a reader.
 	Why string

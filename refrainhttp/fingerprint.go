@@ -14,6 +14,8 @@ type fingerprinter struct {
 	body    BodyMode
 	headers []string
 	fields  *selector // of JSON bodies; nil means all
+
+	method, path, query, media bool // what counts besides
 }
 
 func newFingerprinter(f Fingerprint) (fingerprinter, error) {
@@ -22,6 +24,25 @@ func newFingerprinter(f Fingerprint) (fingerprinter, error) {
 	case BodyAuto, BodyRaw, BodyJSON, BodyNone:
 	default:
 		return p, fmt.Errorf("body: %q is none of auto, raw, json, none", f.Body)
+	}
+	switch f.Digest {
+	case DigestIgnore, DigestVerify, DigestRequire:
+	default:
+		return p, fmt.Errorf("digest: %q is none of ignore, verify, require", f.Digest)
+	}
+	for _, part := range f.Of {
+		switch part {
+		case "method":
+			p.method = true
+		case "path":
+			p.path = true
+		case "query":
+			p.query = true
+		case "media-type":
+			p.media = true
+		default:
+			return p, fmt.Errorf("of: %q is none of method, path, query, media-type", part)
+		}
 	}
 	var err error
 	if p.headers, err = canonicalNames(f.Headers); err != nil {
@@ -33,10 +54,11 @@ func newFingerprinter(f Fingerprint) (fingerprinter, error) {
 
 // What a body was compared as is part of the digest: no canonical form can equal a raw one.
 const (
-	bodyNone = 'n'
-	bodyRaw  = 'r'
-	bodyForm = 'f'
-	bodyJSON = 'j'
+	bodyNone  = 'n'
+	bodyRaw   = 'r'
+	bodyForm  = 'f'
+	bodyParts = 'p'
+	bodyJSON  = 'j'
 )
 
 // fingerprintVersion changes with what is digested, so that an old digest never equals a new one by accident.
@@ -46,11 +68,11 @@ const fingerprintVersion = 1
 func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrain.Fingerprint {
 	b := work.b[:0]
 	b = append(b, fingerprintVersion)
-	b = appendString(b, r.Method)
-	b = appendString(b, r.URL.EscapedPath())
-	b = appendString(b, r.URL.RawQuery)
-	media := essence(r.Header["Content-Type"])
-	b = appendString(b, media)
+	contentType := r.Header["Content-Type"]
+	b = appendIf(b, p.method, r.Method)
+	b = appendIf(b, p.path, r.URL.EscapedPath())
+	b = appendIf(b, p.query, r.URL.RawQuery)
+	b = appendIf(b, p.media, essence(contentType))
 	for _, name := range p.headers {
 		values := r.Header[name]
 		b = append(b, byte(min(len(values), 255)))
@@ -58,24 +80,36 @@ func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrai
 			b = appendString(b, v)
 		}
 	}
-	b = p.appendBody(b, media, body, &work.json)
+	b = p.appendBody(b, contentType, body, &work.json)
 	work.b = b
 	return sha256.Sum256(b)
 }
 
+// appendIf appends s, or, if it does not count, as much as nothing.
+func appendIf(b []byte, counts bool, s string) []byte {
+	if !counts {
+		s = ""
+	}
+	return appendString(b, s)
+}
+
 // appendBody appends what the body is compared by. It comes last and needs no length.
-func (p *fingerprinter) appendBody(b []byte, media string, body []byte, json *canonicaliser) []byte {
+func (p *fingerprinter) appendBody(b []byte, contentType []string, body []byte, json *canonicaliser) []byte {
 	if p.body == BodyNone {
 		return append(b, bodyNone)
 	}
-	start := len(b)
+	start, media := len(b), essence(contentType)
 	switch {
 	case p.body == BodyJSON || p.body == BodyAuto && isJSON(media):
 		if b, ok := json.append(append(b, bodyJSON), body, p.fields); ok {
 			return b
 		}
 	case p.body == BodyAuto && media == "application/x-www-form-urlencoded":
-		if b, ok := appendCanonicalForm(append(b, bodyForm), body); ok {
+		if b, ok := appendCanonicalForm(append(b, bodyForm), body, p.fields); ok {
+			return b
+		}
+	case p.body == BodyAuto && media == "multipart/form-data":
+		if b, ok := appendMultipart(append(b, bodyParts), contentType[0], body, p.fields); ok {
 			return b
 		}
 	}

@@ -14,12 +14,13 @@ const (
 	headerExpires  = "Idempotency-Expires"
 	headerAttempt  = "Idempotency-Attempt"
 	headerFence    = "Idempotency-Fence"
+	headerAdvice   = "Idempotency-Advice"
 )
 
 // ours reports whether the canonical name is a field that only this package sets. The key is not one: clients send it.
 func ours(name string) bool {
 	switch name {
-	case headerStatus, headerReplayed, headerExpires, headerAttempt, headerFence:
+	case headerStatus, headerReplayed, headerExpires, headerAttempt, headerFence, headerAdvice:
 		return true
 	}
 	return false

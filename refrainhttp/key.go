@@ -16,28 +16,39 @@ type clientKey struct {
 
 // A keyReader finds the key of a request.
 type keyReader struct {
-	headers   []string
+	sources   []keySource
+	headers   []string // the names of those that are header fields
 	format    Format
 	required  bool
+	minLength int
 	maxLength int
+	inBody    bool // a source is in the body
 }
 
 func newKeyReader(k Key) (keyReader, error) {
-	r := keyReader{format: k.Format, required: k.Required, maxLength: k.MaxLength}
+	r := keyReader{format: k.Format, required: k.Required, minLength: k.MinLength, maxLength: k.MaxLength}
 	switch k.Format {
-	case Lenient, SFString, UUID, UUID7:
+	case Lenient, SFString, UUID, UUID7, Bare:
 	default:
-		return r, fmt.Errorf("format: %q is none of lenient, sf-string, uuid, uuid7", k.Format)
+		return r, fmt.Errorf("format: %q is none of lenient, sf-string, uuid, uuid7, bare", k.Format)
 	}
 	if k.MaxLength < 1 || k.MaxLength > maxKeyLength {
 		return r, fmt.Errorf("max length is %d; it must be from 1 to %d", k.MaxLength, maxKeyLength)
 	}
-	if len(k.Headers) == 0 {
-		return r, errors.New("headers: the list is empty")
+	if k.MinLength < 1 || k.MinLength > k.MaxLength {
+		return r, fmt.Errorf("min length is %d; it must be from 1 to the max length, %d", k.MinLength, k.MaxLength)
 	}
-	var err error
-	if r.headers, err = canonicalNames(k.Headers); err != nil {
-		return r, fmt.Errorf("headers: %w", err)
+	if len(k.From) == 0 {
+		return r, errors.New("from: the list is empty")
+	}
+	for _, from := range k.From {
+		s, err := newKeySource(from)
+		if err != nil {
+			return r, fmt.Errorf("from: %w", err)
+		}
+		r.sources = append(r.sources, s)
+		r.headers = append(r.headers, s.headers...)
+		r.inBody = r.inBody || s.inBody()
 	}
 	return r, nil
 }
@@ -45,46 +56,60 @@ func newKeyReader(k Key) (keyReader, error) {
 // errNoKey says that a request has no key.
 var errNoKey = errors.New("the request has no key")
 
-// read returns the request's key. Any other error than errNoKey tells what is wrong with it, in words for the client.
-func (k *keyReader) read(h http.Header) (clientKey, error) {
-	for _, name := range k.headers {
-		switch lines := h[name]; len(lines) {
-		case 0:
-		case 1:
-			value, err := k.parse(lines[0])
-			if err != nil {
-				return clientKey{}, fmt.Errorf("%s: %w", name, err)
-			}
-			return clientKey{value: value, raw: lines[0]}, nil
-		default:
-			return clientKey{}, fmt.Errorf("%s: the request has %d of these header lines; send exactly one", name, len(lines))
+// read returns the request's key; body is what was read of its body, and work what may be used to look into it. Any other
+// error than errNoKey tells what is wrong with the key, in words for the client.
+func (k *keyReader) read(r *http.Request, body []byte, work *workspace) (clientKey, error) {
+	for i := range k.sources {
+		s := &k.sources[i]
+		raw, err := s.find(r, body, work)
+		switch {
+		case errors.Is(err, errNoKey):
+			continue
+		case err != nil:
+			return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
+		case s.scheme == fromTuple:
+			return clientKey{value: raw}, nil // of several fields: there is no one way that the client wrote it
 		}
+		value, err := k.parse(raw, s.scheme != fromHeader)
+		if err != nil {
+			return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
+		}
+		return clientKey{value: value, raw: raw}, nil
 	}
 	return clientKey{}, errNoKey
 }
 
-// parse returns the key that a header line holds.
-func (k *keyReader) parse(line string) (string, error) {
-	line = strings.Trim(line, " ")
-	if line == "" {
+// parse returns the key that a text holds. One that is plain is never quoted.
+func (k *keyReader) parse(text string, plain bool) (string, error) {
+	text = strings.Trim(text, " ")
+	if text == "" {
 		return "", errors.New("the key is empty")
 	}
-	value := line
+	value := text
 	var err error
 	switch {
-	case line[0] == '"':
-		value, err = parseStringItem(line)
+	case plain || k.format == Bare:
+		err = checkPrintable(text)
+	case text[0] == '"':
+		value, err = parseStringItem(text)
 	case k.format == SFString:
 		err = errors.New(`the key must be a quoted string (RFC 9651), as in "8e03978e"`)
 	default:
-		err = checkBare(line)
+		err = checkBare(text)
 	}
 	if err != nil {
 		return "", err
 	}
+	return k.check(value)
+}
+
+// check returns the key in the form that is compared, if it has the length and the form that it must have.
+func (k *keyReader) check(value string) (string, error) {
 	switch {
 	case value == "":
 		return "", errors.New("the key is empty")
+	case len(value) < k.minLength:
+		return "", fmt.Errorf("the key has %d characters; at least %d are needed", len(value), k.minLength)
 	case len(value) > k.maxLength:
 		return "", fmt.Errorf("the key has %d characters; at most %d are allowed", len(value), k.maxLength)
 	case k.format == UUID || k.format == UUID7:
@@ -93,13 +118,24 @@ func (k *keyReader) parse(line string) (string, error) {
 	return value, nil
 }
 
+// checkPrintable says what no key must contain.
+func checkPrintable(s string) error {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return errors.New("the key has a character that is not printable ASCII")
+		}
+	}
+	return nil
+}
+
 // checkBare says what an unquoted key must not contain. A comma is what becomes of two header lines that a proxy joined
 // (RFC 9110, section 5.3).
 func checkBare(s string) error {
+	if err := checkPrintable(s); err != nil {
+		return err
+	}
 	for i := range len(s) {
 		switch c := s[i]; {
-		case c < 0x20 || c > 0x7e:
-			return errors.New("the key has a character that is not printable ASCII")
 		case c == '"' || c == '\\' || c == ',':
 			return fmt.Errorf("the key has a %q; a key with one must be a quoted string (RFC 9651)", c)
 		}

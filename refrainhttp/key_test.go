@@ -9,7 +9,7 @@ import (
 
 func mustKeyReader(t testing.TB, k Key) keyReader {
 	t.Helper()
-	r, err := newKeyReader(Policy{Key: k}.withDefaults().Key)
+	r, err := newKeyReader(Policy{Key: k}.WithDefaults().Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestKeys(t *testing.T) {
 		{UUID7, strings.Replace(v7, "8a1b", "ca1b", 1), ""},
 	} {
 		k := mustKeyReader(t, Key{Format: tt.format})
-		got, err := k.read(http.Header{"Idempotency-Key": {tt.line}})
+		got, err := k.read(&http.Request{Header: http.Header{"Idempotency-Key": {tt.line}}}, nil, nil)
 		switch {
 		case tt.want == "" && err == nil:
 			t.Errorf("%s: %q got key %q, want an error", tt.format, tt.line, got.value)
@@ -105,15 +105,15 @@ func TestKeys(t *testing.T) {
 
 func TestKeyLines(t *testing.T) {
 	t.Parallel()
-	k := mustKeyReader(t, Key{Headers: []string{"x-request-key", "Idempotency-Key"}})
-	if _, err := k.read(http.Header{}); !errors.Is(err, errNoKey) {
+	k := mustKeyReader(t, Key{From: []string{"header:x-request-key", "header:Idempotency-Key"}})
+	if _, err := k.read(&http.Request{Header: http.Header{}}, nil, nil); !errors.Is(err, errNoKey) {
 		t.Errorf("without a line got %v, want errNoKey", err)
 	}
-	if got, err := k.read(http.Header{"Idempotency-Key": {"b"}, "X-Request-Key": {"a"}}); err != nil || got.value != "a" {
+	if got, err := k.read(&http.Request{Header: http.Header{"Idempotency-Key": {"b"}, "X-Request-Key": {"a"}}}, nil, nil); err != nil || got.value != "a" {
 		t.Errorf("two headers got %q, %v, want the first in the list", got.value, err)
 	}
 	for _, lines := range [][]string{{"a", "b"}, {"a", "a"}, {"a", ""}} {
-		if _, err := k.read(http.Header{"Idempotency-Key": lines}); err == nil || !strings.Contains(err.Error(), "exactly one") {
+		if _, err := k.read(&http.Request{Header: http.Header{"Idempotency-Key": lines}}, nil, nil); err == nil || !strings.Contains(err.Error(), "exactly one") {
 			t.Errorf("%q got %v, want an error that asks for one", lines, err)
 		}
 	}
@@ -130,8 +130,8 @@ func FuzzKey(f *testing.F) {
 	lenient, strict := mustKeyReader(f, Key{}), mustKeyReader(f, Key{Format: SFString})
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	f.Fuzz(func(t *testing.T, line string) {
-		got, err := lenient.parse(line)
-		if s, errStrict := strict.parse(line); errStrict == nil && (err != nil || s != got) {
+		got, err := lenient.parse(line, false)
+		if s, errStrict := strict.parse(line, false); errStrict == nil && (err != nil || s != got) {
 			t.Errorf("%q: strict got %q, lenient got %q, %v", line, s, got, err)
 		}
 		if err != nil {
@@ -142,7 +142,7 @@ func FuzzKey(f *testing.F) {
 		}
 		quoted := `"` + quote.Replace(got) + `"`
 		for _, k := range []keyReader{lenient, strict} {
-			if again, err := k.parse(quoted); err != nil || again != got {
+			if again, err := k.parse(quoted, false); err != nil || again != got {
 				t.Errorf("%q got %q, %v, want %q", quoted, again, err, got)
 			}
 		}
@@ -152,8 +152,8 @@ func FuzzKey(f *testing.F) {
 func TestKeysAreReadWithoutAllocation(t *testing.T) {
 	k := mustKeyReader(t, Key{})
 	for _, line := range []string{"8e03978e-40d5-43dd-bc93-6894a57f9324", `"8e03978e-40d5-43dd-bc93-6894a57f9324"`} {
-		h := http.Header{"Idempotency-Key": {line}}
-		if n := testing.AllocsPerRun(100, func() { _, _ = k.read(h) }); n != 0 {
+		h := &http.Request{Header: http.Header{"Idempotency-Key": {line}}}
+		if n := testing.AllocsPerRun(100, func() { _, _ = k.read(h, nil, nil) }); n != 0 {
 			t.Errorf("%s: got %v allocations, want 0", line, n)
 		}
 	}

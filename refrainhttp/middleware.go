@@ -18,6 +18,7 @@ type Middleware struct {
 	buffers  buffers
 	bodies   budget
 	dates    dates
+	lifetime Lifetime
 }
 
 // New returns a Middleware on the guard. The error names what is wrong with the Config.
@@ -29,7 +30,7 @@ func New(guard *refrain.Guard, cfg Config) (*Middleware, error) {
 	if err != nil {
 		return nil, fmt.Errorf("refrainhttp: %w", err)
 	}
-	m := &Middleware{guard: guard, routes: routes, log: cfg.Logger, observer: cfg.Observer}
+	m := &Middleware{guard: guard, routes: routes, log: cfg.Logger, observer: cfg.Observer, lifetime: cfg.Lifetime}
 	if m.bodies.limit = cfg.BodyMemory; m.bodies.limit == 0 {
 		m.bodies.limit = defaultBodyMemory
 	}

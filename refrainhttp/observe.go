@@ -15,25 +15,12 @@ import (
 // Outcomes are recorded after the answer, so that the mode can be switched to enforce later; one that could not be
 // recorded is only logged.
 func (x *exchange) watch() {
-	var err error
-	x.key, err = x.plan.key.read(x.request.Header)
-	switch {
-	case errors.Is(err, errNoKey) && !x.plan.key.required:
-		x.forward(StatusUnkeyed, 0, problemNone)
-		return
-	case errors.Is(err, errNoKey):
-		x.forward(StatusRefused, 0, problemKeyMissing)
-		return
-	case err != nil:
-		x.forward(StatusRefused, 0, problemKeyInvalid)
-		return
-	case upgrades(x.request):
-		x.forward(StatusRefused, 0, problemUpgrade)
+	if !x.plan.late && x.noted() {
 		return
 	}
 	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
 	defer x.release()
-	err = readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
+	err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
 	body := &bodyReader{rest: x.body.b, tail: x.request.Body}
 	defer body.end()
 	if err != nil && !errors.Is(err, errTooLarge) {
@@ -49,7 +36,27 @@ func (x *exchange) watch() {
 		x.forward(StatusRefused, 0, f.kind)
 		return
 	}
+	if x.plan.late && x.noted() {
+		return
+	}
+	if checkDigest(x.plan.policy.Fingerprint.Digest, x.request.Header, x.body.b) != nil {
+		x.forward(StatusRefused, 0, problemBodyBroken)
+		return
+	}
 	x.witness()
+}
+
+// noted is turnedAway for a request that is forwarded in any case.
+func (x *exchange) noted() bool {
+	switch f := x.identify(); {
+	case f.kind != problemNone:
+		x.forward(StatusRefused, 0, f.kind)
+	case x.key.value == "":
+		x.forward(StatusUnkeyed, 0, problemNone)
+	default:
+		return false
+	}
+	return true
 }
 
 // witness asks the guard, and forwards whatever it says.
@@ -95,7 +102,7 @@ func (x *exchange) wouldBe(a *refrain.Attempt) (Status, int, problemKind) {
 // forward lets the request through after it said what would have become of it.
 func (x *exchange) forward(s Status, code int, k problemKind) {
 	if k != problemNone {
-		code = k.describe().status
+		code = x.plan.speech.words[k].status
 	}
 	x.report(s, code, k)
 	if s != StatusUnkeyed {
@@ -114,7 +121,7 @@ func (x *exchange) record(a *refrain.Attempt) {
 		c := w.capture()
 		c.cookies = x.scope.Principal != ""
 		c.truncated = c.truncated || !returned
-		class := c.class(x.plan.classes, &w.chosen)
+		class := c.class(x.plan.classes, &w.chosen, x.work)
 		end := c.ending(class, x.work)
 		x.m.buffers.put(w.buf)
 		status := StatusExecuted

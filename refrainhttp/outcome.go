@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -52,6 +53,14 @@ type choiceKey struct{}
 type classes struct {
 	of        [500]Class
 	listed503 bool
+	headers   []HeaderRule
+	bodies    []bodyRule
+}
+
+// A bodyRule is a BodyRule compiled.
+type bodyRule struct {
+	at    *pointer
+	class Class
 }
 
 func (o Outcomes) withDefaults() Outcomes {
@@ -70,6 +79,9 @@ func (o Outcomes) withDefaults() Outcomes {
 // compile lays classes under single statuses, and defaults under what was asked for.
 func (o Outcomes) compile() (*classes, error) {
 	t := &classes{}
+	if err := t.addRules(&o); err != nil {
+		return nil, err
+	}
 	all := o.withDefaults()
 	lists := [...]struct {
 		class      Class
@@ -132,8 +144,50 @@ func statuses(entry string) (from, to int, err error) {
 	return from, from, nil
 }
 
-// classify returns the class of an answer.
-func (t *classes) classify(status int, h http.Header) Class {
+func (t *classes) addRules(o *Outcomes) error {
+	for _, r := range o.Headers {
+		if !isToken(r.Name) || r.Class < Final || r.Class > Unknown {
+			return fmt.Errorf("outcomes: headers: %q with the class %d is no rule", r.Name, r.Class)
+		}
+		r.Name = http.CanonicalHeaderKey(r.Name)
+		t.headers = append(t.headers, r)
+	}
+	for _, r := range o.Bodies {
+		at, err := newPointer(r.Pointer)
+		if err != nil || r.Class < Final || r.Class > Unknown {
+			return fmt.Errorf("outcomes: bodies: %q with the class %d is no rule: %w", r.Pointer, r.Class, err)
+		}
+		t.bodies = append(t.bodies, bodyRule{at, r.Class})
+	}
+	return nil
+}
+
+// headerOutcome is how an upstream says itself what its answer means.
+const headerOutcome = "Idempotency-Outcome"
+
+// classify returns the class of an answer, by its rules and then by its status.
+func (t *classes) classify(c *capture, work *workspace) Class {
+	if lines := c.header[headerOutcome]; len(lines) > 0 {
+		for class := Final; class <= Unknown; class++ {
+			if strings.EqualFold(lines[0], class.String()) {
+				return class
+			}
+		}
+	}
+	for _, r := range t.headers {
+		if lines := c.header[r.Name]; len(lines) > 0 && strings.EqualFold(lines[0], r.Value) {
+			return r.Class
+		}
+	}
+	for _, r := range t.bodies {
+		if found, ok := r.at.find(c.body, work); ok && isThere(found) {
+			return r.class
+		}
+	}
+	return t.byStatus(c.status, c.header)
+}
+
+func (t *classes) byStatus(status int, h http.Header) Class {
 	if status < 100 || status > 599 {
 		return Unknown
 	}

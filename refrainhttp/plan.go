@@ -18,37 +18,49 @@ type plan struct {
 	fingerprint fingerprinter
 	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
 	classes     *classes
+	speech      speech
+	firstSent   string          // a header's name, or empty
+	late        bool            // the body is read before the key is looked for
+	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
 }
 
 // Validate reports what is wrong with the policy.
 func (p *Policy) Validate() error {
-	_, err := compile("", *p)
+	_, err := compile("", *p, nil)
 	return err
 }
 
-func compile(pattern string, policy Policy) (*plan, error) {
-	p := &plan{pattern: pattern, policy: policy.withDefaults()}
+func compile(pattern string, policy Policy, known sources) (*plan, error) {
+	p := &plan{pattern: pattern, policy: policy.WithDefaults()}
 	var err error
 	if p.classes, err = policy.Outcomes.compile(); err != nil {
 		return nil, err
 	}
 	policy = p.policy
 	p.operation = policy.Operation
+	p.operation.Wait = max(0, p.operation.Wait)
 	if err := p.operation.Validate(); err != nil {
 		return nil, err
 	}
 	switch policy.Mode {
-	case Enforce, Off:
+	case Enforce, Off, Refuse:
 	case Observe:
 		p.operation.Wait = 0 // nobody waits for what is only watched
 	default:
-		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off", policy.Mode)
+		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off, refuse", policy.Mode)
 	}
 	if p.key, err = newKeyReader(policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	if p.scope, err = newScoper(policy, pattern); err != nil {
+	if p.firstSent = http.CanonicalHeaderKey(policy.Key.FirstSent); p.firstSent != "" && !isToken(p.firstSent) {
+		return nil, fmt.Errorf("key: first sent: %q is not a header name", p.firstSent)
+	}
+	p.late = p.key.inBody || policy.Verify != nil
+	if p.speech, err = newSpeech(&policy.Answers); err != nil {
+		return nil, fmt.Errorf("answers: %w", err)
+	}
+	if p.scope, err = newScoper(policy, pattern, known); err != nil {
 		return nil, fmt.Errorf("scope: %w", err)
 	}
 	if p.fingerprint, err = newFingerprinter(policy.Fingerprint); err != nil {
@@ -58,6 +70,7 @@ func compile(pattern string, policy Policy) (*plan, error) {
 	if len(p.scope.principal) > 0 {
 		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
 	}
+	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && policy.Fingerprint.Digest == DigestIgnore && !p.scope.asks()
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
 		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
 			policy.Limits.RequestBody, policy.Limits.ResponseBody)

@@ -1,9 +1,7 @@
 package refrainhttp
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 )
 
@@ -27,6 +25,11 @@ const (
 	problemBodyBroken
 	problemBodyTimeout
 	problemUpgrade
+	problemUnsupported
+	problemTooLate
+	problemUnverified
+	problemRepeat
+	problemKinds // how many there are
 )
 
 // A problemType is what all problems of one kind share.
@@ -100,45 +103,51 @@ func (k problemKind) describeRequest() problemType {
 			"The request was not run. Send it again with the same key.",
 		}
 	}
+	return k.describeContract()
+}
+
+// describeContract describes the kinds that only some contracts know.
+func (k problemKind) describeContract() problemType {
+	switch k {
+	case problemUnsupported:
+		return problemType{
+			"not-supported", "This operation cannot be repeated safely", http.StatusNotImplemented, false,
+			"The request was not run: this operation does not know idempotency keys. Send it without one.",
+		}
+	case problemTooLate:
+		return problemType{
+			"too-late", "The operation was first sent too long ago", http.StatusPreconditionFailed, false,
+			"The request was not run: whether it ran before is no longer remembered. Find out before you send it as a new operation.",
+		}
+	case problemUnverified:
+		return problemType{
+			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false, "",
+		}
+	case problemRepeat:
+		return problemType{
+			"already-done", "The operation is done already", http.StatusConflict, false,
+			"An earlier request with this key has done it.",
+		}
+	}
 	return problemType{
 		"upgrade-refused", "A keyed request cannot change the protocol", http.StatusBadRequest, false,
 		"An upgraded connection cannot be replayed. Send the request without the key or without the upgrade.",
 	}
 }
 
-// A refusal is one problem: its kind, and what is particular about it.
-type refusal struct {
-	kind       problemKind
-	detail     string // if empty, that of the kind
-	retryAfter int    // seconds; if zero, none
-	original   int    // the status of the recorded answer that cannot be given, if there is one
-}
-
-// write answers with the refusal.
-func (f *refusal) write(w http.ResponseWriter) {
-	t := f.kind.describe()
-	if f.detail == "" {
-		f.detail = t.detail
-	}
-	b := fmt.Appendf(nil, `{"type":"%s%s","title":%q,"status":%d,"detail":%s,"code":%q,"retryable":%t`,
-		ProblemBase, t.code, t.title, t.status, appendQuoted(nil, []byte(f.detail)), t.code, t.retryable)
-	if f.original != 0 {
-		b = fmt.Appendf(b, `,"original_status":%d`, f.original)
-	}
-	b = append(b, "}\n"...)
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(b)))
-	if f.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(f.retryAfter))
-	}
-	w.WriteHeader(t.status)
-	_, _ = w.Write(b)
-}
-
 // sentence returns an error's text as a sentence.
 func sentence(err error) string {
 	text := err.Error()
 	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// advice returns what a client should try next: the same key again, a new one, or nothing.
+func (k problemKind) advice() string {
+	switch k {
+	case problemInProgress, problemUnknown, problemUnavailable, problemBodyBroken, problemBodyTimeout:
+		return "same-key"
+	case problemMismatch, problemKeyMissing, problemKeyInvalid:
+		return "new-key"
+	}
+	return "none"
 }

@@ -27,7 +27,7 @@ func (x *exchange) answer(a *refrain.Attempt) {
 	case refrain.InFlight:
 		x.refuse(StatusInProgress, refusal{kind: problemInProgress, retryAfter: retryAfter(a)})
 	case refrain.Mismatch:
-		x.refuse(StatusMismatch, refusal{kind: problemMismatch})
+		x.refuse(StatusMismatch, refusal{kind: problemMismatch, recorded: a.Record.Outcome})
 	case refrain.Expired:
 		x.refuse(StatusExpired, refusal{kind: problemExpired})
 	default:
@@ -55,24 +55,29 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		x.withhold(o, status)
 		return
 	}
+	if x.plan.speech.repeats && status == StatusReplayed && o.Status/100 == 2 {
+		x.refuse(status, refusal{kind: problemRepeat, recorded: o})
+		return
+	}
 	h := x.client.Header()
 	for _, f := range s.header {
 		if x.plan.replay == nil || x.plan.replay[http.CanonicalHeaderKey(f.name)] {
 			h[f.name] = f.lines
 		}
 	}
-	values := []string{x.key.raw, string(status), "true", "", ""}
-	h[headerKey], h[headerStatus], h[headerReplayed] = values[0:1:1], values[1:2:2], values[2:3:3]
+	m := marking{key: x.key.raw, status: status, code: o.Status, replayed: true}
 	if status == StatusReplayed {
-		values[3] = x.m.dates.format(a.Record.Retain)
-		h[headerExpires] = values[3:4:4]
+		m.expires = x.m.dates.format(a.Record.Retain)
+	}
+	setMarks(h, x.plan.speech.marks, &m)
+	if status != StatusUnknown {
+		setMarks(h, x.plan.speech.outcomeMarks, &m)
 	}
 	if !hasElement(x.request.Header["Te"], "trailers") {
 		s.trailer = nil
 	}
 	if bodyAllowed(o.Status) && len(s.trailer) == 0 {
-		values[4] = strconv.Itoa(len(o.Body))
-		h["Content-Length"] = values[4:5:5]
+		h["Content-Length"] = []string{strconv.Itoa(len(o.Body))}
 	}
 	send(x.client, o.Status, o.Body, s.trailer)
 	x.report(status, o.Status, problemNone)
@@ -80,25 +85,9 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 
 // withhold answers when there is no recorded answer to give.
 func (x *exchange) withhold(o *refrain.Outcome, status Status) {
-	f := refusal{kind: problemNotReplayable}
+	f := refusal{kind: problemNotReplayable, recorded: o}
 	if status == StatusUnknown {
 		f.kind = problemUnknown
 	}
-	if o != nil {
-		f.original = o.Status
-	}
 	x.refuse(status, f)
-}
-
-// refuse answers with a problem document.
-func (x *exchange) refuse(status Status, f refusal) {
-	h := x.client.Header()
-	if status != StatusRefused {
-		h[headerStatus] = []string{string(status)}
-	}
-	if x.key.raw != "" {
-		h[headerKey] = []string{x.key.raw}
-	}
-	f.write(x.client)
-	x.report(status, f.kind.describe().status, f.kind)
 }

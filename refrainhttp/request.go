@@ -22,7 +22,7 @@ func ownHeader(h http.Header, keyNames []string) http.Header {
 // spoofed reports whether a client sent a field that only this package sets.
 func spoofed(h http.Header) bool {
 	return h[headerStatus] != nil || h[headerReplayed] != nil || h[headerExpires] != nil || h[headerAttempt] != nil ||
-		h[headerFence] != nil
+		h[headerFence] != nil || h[headerAdvice] != nil
 }
 
 func stripOurs(h http.Header) {
@@ -31,6 +31,7 @@ func stripOurs(h http.Header) {
 	delete(h, headerExpires)
 	delete(h, headerAttempt)
 	delete(h, headerFence)
+	delete(h, headerAdvice)
 }
 
 // stripped returns the request without the fields that only this package sets.

@@ -16,6 +16,7 @@ type routes struct {
 	// without routes:
 	post, patch *plan
 
+	plans    []*plan  // of all patterns, in the order of the configuration
 	keyNames []string // of the header fields that hold keys, on any route
 }
 
@@ -45,26 +46,26 @@ func (matched) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
 func newRoutes(cfg *Config) (*routes, error) {
 	if len(cfg.Routes) > 0 {
-		return newMux(cfg.Routes)
+		return newMux(cfg)
 	}
-	post, err := compile("POST /", cfg.Policy)
+	post, err := compile("POST /", cfg.Policy, cfg.Sources)
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	patch, err := compile("PATCH /", cfg.Policy)
-	rs := &routes{post: post, patch: patch}
+	patch, err := compile("PATCH /", cfg.Policy, cfg.Sources)
+	rs := &routes{post: post, patch: patch, plans: []*plan{post, patch}}
 	rs.noteKeys(post)
 	return rs, err
 }
 
-func newMux(all []Route) (*routes, error) {
+func newMux(cfg *Config) (*routes, error) {
 	rs := &routes{mux: http.NewServeMux()}
-	for i, route := range all {
+	for i, route := range cfg.Routes {
 		if len(route.Match) == 0 {
 			return nil, fmt.Errorf("route %d: match is empty; give it a pattern such as \"POST /charges\"", i+1)
 		}
 		for _, pattern := range route.Match {
-			p, err := compile(pattern, route.Policy)
+			p, err := compile(pattern, route.Policy, cfg.Sources)
 			if err == nil {
 				err = rs.add(pattern, p)
 			}
@@ -88,6 +89,7 @@ func (rs *routes) add(pattern string, p *plan) (err error) {
 		return fmt.Errorf("match: %s is a safe method; its keys are ignored", method)
 	}
 	rs.mux.Handle(pattern, matched{p})
+	rs.plans = append(rs.plans, p)
 	rs.noteKeys(p)
 	return nil
 }

@@ -64,7 +64,7 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	p := m.Explain(httptest.NewRequest("POST", "http://example.com/", nil)).Policy
-	if p.Operation.Wait != 0 || p.Key.MaxLength != 255 || p.Limits.RequestBody != 1<<20 || len(p.Outcomes.Release) != 5 {
+	if p.Operation.Wait >= 0 || p.Key.MaxLength != 255 || p.Limits.RequestBody != 1<<20 || len(p.Outcomes.Release) != 5 {
 		t.Errorf("got %+v, want the defaults spelled out", p)
 	}
 	p = m.Explain(httptest.NewRequest("POST", "/charges", nil)).Policy
@@ -104,10 +104,10 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		`format: "guid"`:               policy(func(p *refrainhttp.Policy) { p.Key.Format = "guid" }),
 		`max length is 2000`:           policy(func(p *refrainhttp.Policy) { p.Key.MaxLength = 2000 }),
 		`max length is -1`:             policy(func(p *refrainhttp.Policy) { p.Key.MaxLength = -1 }),
-		`headers: the list is empty`:   policy(func(p *refrainhttp.Policy) { p.Key.Headers = []string{} }),
-		`"a b" is not a header name`:   policy(func(p *refrainhttp.Policy) { p.Key.Headers = []string{"a b"} }),
+		`from: the list is empty`:      policy(func(p *refrainhttp.Policy) { p.Key.From = []string{} }),
+		`"a b" is not a header name`:   policy(func(p *refrainhttp.Policy) { p.Key.From = []string{"header:a b"} }),
 		`principal: the list is empty`: policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{} }),
-		`principal: "cookie:x"`:        policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"cookie:x"} }),
+		`principal: "session:x"`:       policy(func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"session:x"} }),
 		`none stands alone`: policy(func(p *refrainhttp.Policy) {
 			p.Principal = []refrainhttp.Source{"header:a", "none"}
 		}),

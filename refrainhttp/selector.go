@@ -66,6 +66,15 @@ func (s *selector) grow(pointer string) (*selector, error) {
 	return s, nil
 }
 
+// selects reports whether a field of a form counts: its name is the pointer's only part.
+func (s *selector) selects(name string) bool {
+	if s == nil {
+		return true
+	}
+	_, counts := selection{node: s, all: s.included}.member(appendQuoted(nil, []byte(name)))
+	return counts
+}
+
 // A selection is what a selector says about one value: the node for what is inside it, and whether all of it counts
 // unless that node says otherwise.
 type selection struct {

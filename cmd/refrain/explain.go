@@ -11,9 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
-	"github.com/refrain-dev/refrain/memstore"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
@@ -71,13 +69,9 @@ func newRequest(method, target string, headers []string) (*http.Request, error) 
 
 // explain writes what would become of the request.
 func explain(out io.Writer, cfg *config.Config, r *http.Request) error {
-	guard, err := refrain.New(memstore.New(memstore.Config{}), refrain.Config{})
+	m, err := offline(cfg)
 	if err != nil {
 		return err
-	}
-	m, err := refrainhttp.New(guard, cfg.Middleware())
-	if err != nil {
-		return fmt.Errorf("compiling the routes: %w", err)
 	}
 	e := m.Explain(r)
 	fmt.Fprintf(out, "%s %s\n%s\n", r.Method, r.URL.RequestURI(), e.Why)
@@ -90,7 +84,7 @@ func explain(out io.Writer, cfg *config.Config, r *http.Request) error {
 		return err
 	}
 	fmt.Fprintln(out, "\nthis request")
-	p := preview{Explanation: &e, outcome: &route.Policy.Outcome, request: r, answer: answer(m, r)}
+	p := preview{Explanation: &e, outcome: &route.Policy.Outcomes, request: r, answer: answer(m, r)}
 	return p.write(out)
 }
 

@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/refrain-dev/refrain"
-	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
@@ -19,7 +18,7 @@ import (
 // terminals' histories.
 type preview struct {
 	*refrainhttp.Explanation
-	outcome *config.Outcome
+	outcome *refrainhttp.Outcomes
 	request *http.Request
 	answer  *httptest.ResponseRecorder
 }
@@ -41,12 +40,18 @@ func (p *preview) write(out io.Writer) error {
 }
 
 func (p *preview) key() string {
-	for _, name := range p.Policy.Key.Headers {
-		if p.request.Header[name] != nil {
+	var places []string
+	for _, from := range p.Policy.Key.From {
+		name, isHeader := strings.CutPrefix(from, "header:")
+		if isHeader && p.request.Header[http.CanonicalHeaderKey(name)] != nil {
 			return "from " + name
 		}
+		if !isHeader {
+			name = from
+		}
+		places = append(places, name)
 	}
-	return "not given; it would be read from " + strings.Join(p.Policy.Key.Headers, ", then ")
+	return "not given; it would be read from " + strings.Join(places, ", then ")
 }
 
 func (p *preview) principal() string {
@@ -76,7 +81,7 @@ func (p *preview) route() string {
 }
 
 func describeFingerprint(f *refrainhttp.Fingerprint) string {
-	parts := []string{"method", "path", "query", "media type"}
+	parts := slices.Clone(f.Of)
 	body := map[refrainhttp.BodyMode]string{
 		refrainhttp.BodyAuto: "body (as JSON or a form by its media type, else its bytes)",
 		refrainhttp.BodyJSON: "body (as JSON, else its bytes)",
@@ -98,7 +103,7 @@ func describeFingerprint(f *refrainhttp.Fingerprint) string {
 }
 
 // describeRelease adds the one case that no list says.
-func describeRelease(o *config.Outcome) string {
+func describeRelease(o *refrainhttp.Outcomes) string {
 	all := strings.Join(o.Release, " ")
 	if slices.Contains(slices.Concat(o.Final, o.Release, o.Unknown), "503") {
 		return all

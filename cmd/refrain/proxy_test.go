@@ -130,6 +130,34 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// What was answered again and again from memory is a question to the new configuration once that is in force.
+func TestReloadForgetsWhatWasRepeated(t *testing.T) {
+	t.Parallel()
+	up := newLedger(t)
+	file := write(t, "refrain.yaml", "upstream: "+up.URL+"\n")
+	p := start(t, "--config", file, "--store", "pebble:"+t.TempDir())
+	for _, want := range []string{"executed", "replayed", "replayed", "replayed", "replayed"} {
+		if resp, _ := p.mustPost("/charges", "k1"); resp.Header.Get("Idempotency-Status") != want {
+			t.Errorf("got status %q, want %q", resp.Header.Get("Idempotency-Status"), want)
+		}
+	}
+	for series, want := range map[string]string{
+		`refrain_requests_total{route="POST /",status="replayed"}`:                 "4",
+		`refrain_request_duration_seconds_count{route="POST /",status="replayed"}`: "4",
+		`refrain_verdicts_total{verdict="replay"}`:                                 "4",
+	} {
+		if got := p.metric(series); got != want {
+			t.Errorf("%s: got %q, want %q", series, got, want)
+		}
+	}
+	write(t, file, "upstream: "+up.URL+"\nroutes:\n  - match: PUT /charges\n")
+	p.signal(syscall.SIGHUP)
+	p.await("configuration reloaded")
+	if resp, _ := p.mustPost("/charges", "k1"); resp.Header.Get("Idempotency-Status") != "" {
+		t.Errorf("got status %q on a route that is protected no more", resp.Header.Get("Idempotency-Status"))
+	}
+}
+
 func TestReloadSaysWhatTakesARestart(t *testing.T) {
 	t.Parallel()
 	up := newLedger(t)

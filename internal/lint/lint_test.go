@@ -31,6 +31,7 @@ var layers = map[string]layer{
 	"journal":     {own: []string{"."}, noHTTP: true},
 	"pebblestore": {own: []string{"."}, others: true, noHTTP: true},
 	"refrainhttp": {own: []string{"."}},
+	"webhook":     {own: []string{}},
 	"internal":    {own: []string{"."}},
 	"examples":    {},
 	"bench":       {others: true},

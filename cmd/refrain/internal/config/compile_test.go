@@ -40,17 +40,23 @@ routes:
 				Wait: -1, Lease: time.Second, Timeout: 2 * time.Second, Retention: 3 * time.Second, Tombstone: -1,
 				Unknown: refrain.Rerun, StoreDown: refrain.FailOpen,
 			},
-			Mode: refrainhttp.Observe,
+			Dialect: "default", Mode: refrainhttp.Observe,
 			Key: refrainhttp.Key{
-				Required: true, Headers: []string{"X-Key", "Idempotency-Key"}, Format: refrainhttp.UUID7, MaxLength: 36,
+				Required: true, From: []string{"header:X-Key", "header:Idempotency-Key"}, Format: refrainhttp.UUID7,
+				MinLength: 1, MaxLength: 36,
 			},
 			Principal:  []refrainhttp.Source{"none"},
 			RouteScope: refrainhttp.RoutePath,
 			Fingerprint: refrainhttp.Fingerprint{
-				Body: refrainhttp.BodyJSON, Include: []string{"/a"}, Exclude: []string{"/a/b"}, Headers: []string{"X-Version"},
+				Of: []string{"method", "path", "query", "media-type"}, Body: refrainhttp.BodyJSON, Include: []string{"/a"}, Exclude: []string{"/a/b"}, Headers: []string{"X-Version"},
+				Digest: refrainhttp.DigestIgnore,
 			},
-			Outcomes: refrainhttp.Outcomes{Final: []string{"2xx", "3xx", "4xx", "5xx"}, Unknown: []string{}},
-			Limits:   refrainhttp.Limits{RequestBody: 1 << 10, ResponseBody: 2 << 10},
+			Outcomes: refrainhttp.Outcomes{
+				Final:   []string{"2xx", "3xx", "4xx", "5xx"},
+				Release: []string{"401", "403", "408", "425", "429"}, Unknown: []string{},
+			},
+			Answers: refrainhttp.Policy{}.WithDefaults().Answers,
+			Limits:  refrainhttp.Limits{RequestBody: 1 << 10, ResponseBody: 2 << 10},
 		},
 	}}}
 	if got := c.Middleware(); !reflect.DeepEqual(got, want) {

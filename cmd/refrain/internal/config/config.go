@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // A Config is everything that `refrain proxy` can be told.
@@ -20,6 +22,7 @@ type Config struct {
 	Listen   string
 	Admin    string
 	Store    Store
+	Lifetime refrainhttp.Lifetime
 	Defaults Policy
 	Routes   []Route
 
@@ -80,7 +83,7 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 	c := &Config{
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
 		Store:    Store{Scheme: "pebble", Dir: "./refrain-data"},
-		Defaults: builtin(),
+		Defaults: builtin(newDialects()),
 		origins:  map[string]Origin{},
 	}
 	if len(text) > maxFile {
@@ -107,13 +110,19 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 // read reads the file: its routes after everything else, since they inherit the defaults.
 func (c *Config) read(root value) {
 	var routes value
-	keep := field{name: "routes", read: func(v value) { routes = v }}
+	if own, ok := root.member("dialects"); ok {
+		c.Defaults.known.read(own)
+	}
+	if defaults, ok := root.member("defaults"); ok {
+		c.Defaults.speak(defaults)
+	}
 	fields := append(c.fields(), prefixed("defaults.", c.Defaults.fields())...)
-	root.fields(append(fields, keep), "")
+	fields = append(fields, field{name: "routes", read: func(v value) { routes = v }}, field{name: "dialects", read: func(value) {}})
+	root.fields(fields, "")
 	inherited := c.Defaults.clone()
 	known := c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin}, nil)
 	if routes.d == nil {
-		c.Routes = []Route{{Match: []Pattern{{Text: "POST /"}, {Text: "PATCH /"}}, Policy: c.Defaults.clone()}}
+		c.Routes = []Route{{Match: c.everything(), Policy: c.Defaults.clone()}}
 		return
 	}
 	seq, ok := routes.node.(*ast.SequenceNode)
@@ -128,9 +137,19 @@ func (c *Config) read(root value) {
 	checkPatterns(root.d, c.Routes)
 }
 
+// everything returns the patterns of a file without routes: all paths, with the methods of the dialect.
+func (c *Config) everything() (all []Pattern) {
+	d, _ := c.Defaults.known.lookup(c.Defaults.Dialect)
+	for _, method := range d.Methods {
+		all = append(all, Pattern{Text: method + " /"})
+	}
+	return all
+}
+
 // readRoute reads a route over the policy that it inherits, whose contradictions are known.
 func readRoute(v value, inherited Policy, known []contradiction) Route {
 	r := Route{Policy: inherited}
+	r.Policy.speak(v)
 	match := field{name: "match", read: func(v value) { r.Match = readPatterns(v) }}
 	v.fields(append([]field{match}, r.Policy.fields()...), "")
 	if _, ok := v.pairs(); ok && r.Match == nil {
@@ -147,6 +166,8 @@ func (c *Config) fields() []field {
 		bind(c.origins, "listen", &c.Listen, address()),
 		bind(c.origins, "admin", &c.Admin, address()),
 		bind(c.origins, "store", &c.Store, store()),
+		bind(c.origins, "lifetime.match", &c.Lifetime.Match, getPattern()),
+		bind(c.origins, "lifetime.member", &c.Lifetime.Member, text()),
 	}
 }
 
@@ -162,6 +183,13 @@ func (c *Config) override(d *decoder, o Override) {
 
 // check reports settings that contradict each other.
 func (c *Config) check(d *decoder) {
+	if (c.Lifetime.Match == "") != (c.Lifetime.Member == "") {
+		at := value{d: d, path: "lifetime", origin: c.origins["lifetime.match"]}
+		if c.Lifetime.Match == "" {
+			at.origin = c.origins["lifetime.member"]
+		}
+		at.fault("needs both match, such as GET /v1/config, and member, such as idempotency-key-lifetime")
+	}
 	if c.Admin == c.Listen && !dynamic(c.Admin) {
 		at := value{d: d, path: "admin", origin: c.origins["admin"]}
 		if at.origin == (Origin{}) {

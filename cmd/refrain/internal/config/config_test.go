@@ -179,8 +179,9 @@ func FuzzConfig(f *testing.F) {
 		}
 		for i := range c.Routes {
 			p := &c.Routes[i].Policy
-			if p.Lease <= 0 || p.Timeout <= 0 || p.Retention <= 0 || p.Wait < 0 || p.Tombstone < 0 || p.Wait > p.Timeout {
-				t.Fatalf("nonsense was accepted: %+v", p)
+			op := &p.Operation
+			if op.Lease <= 0 || op.Timeout <= 0 || op.Retention <= 0 || op.Wait == 0 || op.Tombstone == 0 || op.Wait > op.Timeout {
+				t.Fatalf("nonsense was accepted: %+v", op)
 			}
 		}
 	})

@@ -34,15 +34,15 @@ func contradict(field, format string, args ...any) []contradiction {
 }
 
 func (p *Policy) checkWait() []contradiction {
-	if _, given := p.origins["in_flight.wait"]; !given || p.Wait <= p.Timeout {
+	if !p.given("in_flight.wait") || p.Operation.Wait <= p.Operation.Timeout {
 		return nil
 	}
 	return contradict("in_flight.wait", "%s is longer than an execution may last; timeout is %s (%s)",
-		showDuration(p.Wait), showDuration(p.Timeout), p.origins["timeout"])
+		showDuration(p.Operation.Wait), showDuration(p.Operation.Timeout), p.origins["timeout"])
 }
 
 func (p *Policy) checkKey() []contradiction {
-	switch who := p.Scope.Principal; {
+	switch who := p.Principal; {
 	case len(p.Key.From) == 0:
 		return contradict("key.from", "is empty; write header:Idempotency-Key")
 	case len(who) == 0:
@@ -69,7 +69,7 @@ func (p *Policy) checkFingerprint() []contradiction {
 // checkOutcome sees to it that every status is in exactly one class.
 func (p *Policy) checkOutcome() (all []contradiction) {
 	in := map[string]string{}
-	for _, class := range p.Outcome.classes() {
+	for _, class := range classesOf(&p.Outcomes) {
 		for _, s := range *class.statuses {
 			if in[s] != "" {
 				all = append(all, contradict(class.field, "%s is also in %s (%s); remove it from one",
@@ -80,14 +80,14 @@ func (p *Policy) checkOutcome() (all []contradiction) {
 	}
 	for _, s := range []string{"2xx", "3xx", "4xx", "5xx"} {
 		if in[s] == "" {
-			all = append(all, contradict(p.given("outcome."), "%s is in no class; add it to final, release or unknown", s)...)
+			all = append(all, contradict(p.firstGiven("outcome."), "%s is in no class; add it to final, release or unknown", s)...)
 		}
 	}
 	return all
 }
 
-// given returns the first field with the prefix that the file gives. There is one.
-func (p *Policy) given(prefix string) (field string) {
+// firstGiven returns the first field with the prefix that the file gives. There is one.
+func (p *Policy) firstGiven(prefix string) (field string) {
 	for name := range p.origins {
 		if strings.HasPrefix(name, prefix) && (field == "" || name < field) {
 			field = name

@@ -32,6 +32,8 @@ type field struct {
 	name string
 	read func(value)
 	show func() string
+	to   any       // points to the value
+	set  func(any) // sets the value to what another field of the type points to
 }
 
 // bind makes the field that reads into to, and notes the origin of what it read in origins under the same name.
@@ -42,7 +44,10 @@ func bind[T any](origins map[string]Origin, name string, to *T, k kind[T]) field
 			*to, origins[name] = got, v.origin
 		}
 	}
-	return field{name: name, read: read, show: func() string { return k.show(*to) }}
+	return field{
+		name: name, read: read, show: func() string { return k.show(*to) },
+		to: to, set: func(from any) { *to = *from.(*T) },
+	}
 }
 
 // parseTree returns the content of the file's one document, nil if it is empty.
@@ -155,6 +160,35 @@ func (v value) entries() map[string]value {
 	}
 	return members
 }
+
+// ordered returns the members of a mapping in the order of the file.
+func (v value) ordered() (all []value) {
+	members := v.entries()
+	pairs, _ := v.pairs()
+	for _, pair := range pairs {
+		name := pair.Key.GetToken().Value
+		if m, ok := members[name]; ok {
+			all = append(all, m)
+			delete(members, name)
+		}
+	}
+	return all
+}
+
+// member returns the member of a mapping with that name, and whether there is one.
+func (v value) member(name string) (value, bool) {
+	pairs, _ := v.pairs()
+	for _, pair := range pairs {
+		if pair.Key.GetToken().Value == name {
+			m := v.d.at(pair.Value, join(v.path, name))
+			return m, true
+		}
+	}
+	return value{}, false
+}
+
+// name returns the last part of the value's path.
+func (v value) name() string { return v.path[strings.LastIndexByte(v.path, '.')+1:] }
 
 func (v value) pairs() ([]*ast.MappingValueNode, bool) {
 	switch n := v.node.(type) {

@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
 var ownHeaders = []string{
 	"Idempotent-Replayed", "Idempotency-Status", "Idempotency-Expires", "Idempotency-Attempt", "Idempotency-Fence",
+	"Idempotency-Advice",
 }
 
 // header is a kind of names of request headers.
@@ -40,24 +43,55 @@ func notTokenChar(r rune) bool {
 	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
+// keySource is a kind of places in a request that may hold the key.
+func keySource() kind[string] {
+	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME", nil,
+		[]string{"query", "form", "body", "tuple"})
+}
+
+// principal is a kind of places in a request that may say who it comes from.
+func principal() kind[refrainhttp.Source] {
+	k := source("header:NAME, cookie:NAME, none", []string{"none"}, []string{"cookie"}, "jwt", "mtls", "client-ip")
+	return kind[refrainhttp.Source]{
+		read: func(v value) (refrainhttp.Source, bool) {
+			s, ok := k.read(v)
+			return refrainhttp.Source(s), ok
+		},
+		show: func(s refrainhttp.Source) string { return string(s) },
+	}
+}
+
 // source is a kind of places in a request, such as header:NAME. Plain words stand for themselves; schemes of later
 // versions are told apart from nonsense.
-func source(words []string, later ...string) kind[string] {
-	supported := "supported: " + strings.Join(append([]string{"header:NAME"}, words...), ", ")
+func source(have string, words, schemes []string, later ...string) kind[string] {
 	parse := func(text string) (string, error) {
-		scheme, name, _ := strings.Cut(text, ":")
+		scheme, name, named := strings.Cut(text, ":")
 		switch {
 		case slices.Contains(words, text):
 			return text, nil
 		case scheme == "header":
 			name, err := parseHeader(name)
 			return "header:" + name, err
+		case slices.Contains(schemes, scheme) && named && name != "":
+			return text, nil
 		case slices.Contains(later, scheme):
-			return "", fmt.Errorf("%q is not in this version; %s", text, supported)
+			return "", fmt.Errorf("%q is not in this version; supported: %s", text, have)
 		case !strings.Contains(text, ":") && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
 			return "", fmt.Errorf("%q does not say where to look; did you mean header:%s?", text, text)
 		}
-		return "", fmt.Errorf("%q is not known; %s", text, supported)
+		return "", fmt.Errorf("%q is not known; supported: %s", text, have)
+	}
+	return scalar(parse, strings.Clone)
+}
+
+// line is a kind of header lines.
+func line() kind[string] {
+	parse := func(text string) (string, error) {
+		name, _, found := strings.Cut(text, ":")
+		if !found || name == "" || strings.IndexFunc(name, notTokenChar) >= 0 {
+			return "", fmt.Errorf("%q is not a header line; write one such as \"Retry-After: 5\"", text)
+		}
+		return text, nil
 	}
 	return scalar(parse, strings.Clone)
 }
@@ -81,16 +115,15 @@ func status() kind[string] {
 }
 
 // pointer is a kind of JSON pointers (RFC 6901) to a member of the body.
-func pointer() kind[string] {
-	parse := func(text string) (string, error) {
-		if !strings.HasPrefix(text, "/") {
-			return "", fmt.Errorf("%q is not a JSON pointer; it must begin with a slash, as in /amount", text)
-		}
-		rest := strings.NewReplacer("~0", "", "~1", "").Replace(text)
-		if strings.Contains(rest, "~") {
-			return "", fmt.Errorf("%q is not a JSON pointer; write ~ as ~0, and / inside a name as ~1", text)
-		}
-		return text, nil
+func pointer() kind[string] { return scalar(parsePointer, strings.Clone) }
+
+func parsePointer(text string) (string, error) {
+	if !strings.HasPrefix(text, "/") {
+		return "", fmt.Errorf("%q is not a JSON pointer; it must begin with a slash, as in /amount", text)
 	}
-	return scalar(parse, strings.Clone)
+	rest := strings.NewReplacer("~0", "", "~1", "").Replace(text)
+	if strings.Contains(rest, "~") {
+		return "", fmt.Errorf("%q is not a JSON pointer; write ~ as ~0, and / inside a name as ~1", text)
+	}
+	return text, nil
 }

@@ -60,21 +60,64 @@ func list[T comparable](of kind[T]) kind[[]T] {
 }
 
 // word is a kind of one of some words. Those of later versions are told apart from nonsense.
-func word(supported []string, later ...string) kind[string] {
-	parse := func(text string) (string, error) {
-		have := "supported: " + strings.Join(supported, ", ")
+func word[T ~string](supported []T, later ...string) kind[T] {
+	names := make([]string, len(supported))
+	for i, s := range supported {
+		names[i] = string(s)
+	}
+	parse := func(text string) (T, error) {
+		have := "supported: " + strings.Join(names, ", ")
 		switch {
-		case slices.Contains(supported, text):
-			return text, nil
+		case slices.Contains(names, text):
+			return T(text), nil
 		case slices.Contains(later, text):
 			return "", fmt.Errorf("%q is not in this version; %s", text, have)
 		}
-		if near := nearest(text, supported); near != "" {
+		if near := nearest(text, names); near != "" {
 			return "", fmt.Errorf("%q is not known; did you mean %s?", text, near)
 		}
 		return "", fmt.Errorf("%q is not known; %s", text, have)
 	}
-	return scalar(parse, strings.Clone)
+	return scalar(parse, func(t T) string { return string(t) })
+}
+
+// choice is a kind of words that stand for the numbers from 0.
+func choice[T ~uint8](supported []string, later ...string) kind[T] {
+	words := word(supported, later...)
+	read := func(v value) (T, bool) {
+		w, ok := words.read(v)
+		return T(slices.Index(supported, w)), ok
+	}
+	return kind[T]{read: read, show: func(t T) string { return supported[t] }}
+}
+
+// quiet is a kind whose zero value or empty list is not shown: it says nothing.
+func quiet[T any](k kind[T]) kind[T] {
+	show := k.show
+	k.show = func(t T) string {
+		if s := show(t); s != "0" && s != "0s" && s != "[]" {
+			return s
+		}
+		return ""
+	}
+	return k
+}
+
+// text is a kind of any text.
+func text() kind[string] {
+	return scalar(func(text string) (string, error) { return text, nil }, strings.Clone)
+}
+
+// orNone is a kind of durations in which zero, which means none at all, is kept as a negative one.
+func orNone(k kind[time.Duration]) kind[time.Duration] {
+	read := func(v value) (time.Duration, bool) {
+		d, ok := k.read(v)
+		if d == 0 {
+			d = -1
+		}
+		return d, ok
+	}
+	return kind[time.Duration]{read: read, show: func(d time.Duration) string { return k.show(max(0, d)) }}
 }
 
 func boolean() kind[bool] {

@@ -99,3 +99,14 @@ func explainConflict(err error, places map[string]Origin) string {
 	detail = strings.Join(strings.Fields(detail), " ")
 	return fmt.Sprintf("conflicts with %s at %s: %s", other, places[name], detail)
 }
+
+// getPattern is a kind of patterns of requests that only read.
+func getPattern() kind[string] {
+	parse := func(text string) (string, error) {
+		if method, _, _ := strings.Cut(text, " "); method != http.MethodGet {
+			return "", fmt.Errorf("%q is not about a GET; write one such as GET /v1/config", text)
+		}
+		return text, register(http.NewServeMux(), text)
+	}
+	return scalar(parse, strings.Clone)
+}

@@ -50,6 +50,7 @@ type Origin struct {
 	Line, Column int
 
 	outside bool
+	dialect bool // a field that a dialect brought
 }
 
 // Outside reports whether the setting is from outside the file: a flag or an environment variable.

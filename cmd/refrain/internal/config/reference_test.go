@@ -29,7 +29,10 @@ func TestReferenceNamesEveryFieldAndItsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range slices.Concat(c.Settings(), c.Defaults.Settings()) {
+	for _, s := range slices.Concat(c.Settings(), settings(c.Defaults.fields(), nil)) {
+		if strings.Count(s.Name, ".") == 2 && strings.HasPrefix(s.Name, "answers.") {
+			continue // the words of each answer are told of together
+		}
 		if got, ok := documented[s.Name]; !ok || got != s.Value {
 			t.Errorf("%s: the reference says %q, want %q", s.Name, got, s.Value)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/admin"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/storage"
 )
 
@@ -88,7 +89,7 @@ func (g *Gateway) open() (err error) {
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
 	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, Ready: g.ready, Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
-	go func() { g.served <- g.server.Serve(clients(clientsAt, maxConnections, current{g})) }()
+	go func() { g.served <- g.server.Serve(clients(clientsAt, maxConnections, g.memory)) }()
 	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),
 		"upstream", g.cfg.Upstream.String(), "store", g.cfg.Store.String(), "tier", string(g.storage.Tier()),
 		"routes", len(g.cfg.Patterns()), "version", g.opts.Version)
@@ -99,16 +100,8 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request) {
 	g.site.Load().handler.ServeHTTP(w, r)
 }
 
-// A current is what answers from memory under the configuration in force.
-type current struct{ *Gateway }
-
-// MayRecall implements refrainhttp.Recaller.
-func (c current) MayRecall(head []byte) bool { return c.site.Load().recaller.MayRecall(head) }
-
-// ServeRecalled implements refrainhttp.Recaller.
-func (c current) ServeRecalled(w http.ResponseWriter, r *http.Request, body []byte) bool {
-	return c.site.Load().recaller.ServeRecalled(w, r, body)
-}
+// memory returns what answers from memory under the configuration in force.
+func (g *Gateway) memory() *proxy.Memory { return g.site.Load().memory }
 
 var errDraining = errors.New("draining")
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
-	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 const (
@@ -45,9 +44,9 @@ func connState(c net.Conn, state http.ConnState) {
 }
 
 // clients returns the listener for clients: bounded in number, paced, refusing ambiguous framing, and answering from memory
-// what recall can.
-func clients(l net.Listener, limit int, recall refrainhttp.Recaller) net.Listener {
-	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, limit)}, recall, idleTimeout)
+// what can be.
+func clients(l net.Listener, limit int, memory func() *proxy.Memory) net.Listener {
+	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, limit)}, memory, idleTimeout)
 }
 
 // A limitListener accepts connections while there are slots.

@@ -13,9 +13,9 @@ import (
 
 // A site is a configuration in force: requests that came while it was keep it to their end.
 type site struct {
-	handler  http.Handler
-	recaller refrainhttp.Recaller // the same handler
-	proxy    *proxy.Proxy
+	handler http.Handler
+	memory  *proxy.Memory // of the same handler
+	proxy   *proxy.Proxy
 }
 
 // install puts a configuration in force for the requests to come.
@@ -33,8 +33,9 @@ func (g *Gateway) install(cfg *config.Config) error {
 	} else {
 		next.proxy = proxy.New(proxy.Config{Upstream: cfg.Upstream, Logger: g.log})
 	}
-	next.handler = middleware.Wrap(next.proxy)
-	next.recaller = next.handler.(refrainhttp.Recaller)
+	protected := middleware.Wrap(next.proxy)
+	next.handler = middleware.Publish(protected)
+	next.memory = proxy.NewMemory(protected.(refrainhttp.Recaller))
 	g.metrics.SetRoutes(cfg.Patterns())
 	g.site.Store(next)
 	if old != nil && old.proxy != next.proxy {

@@ -5,30 +5,25 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // StrictListener returns a listener whose connections refuse requests that have both a Content-Length and a
 // Transfer-Encoding, the stuff that request smuggling is made of. RFC 9112, section 6.3, lets a server choose the
 // Transfer-Encoding, which net/http does without a trace.
 //
-// Its connections answer themselves what recall, if not nil, has in memory, and may then be idle for as long as the
+// Its connections answer themselves what the memory in force, if there is one, can, and may then be idle for as long as the
 // server's.
-func StrictListener(l net.Listener, recall refrainhttp.Recaller, idle time.Duration) net.Listener {
-	return strictListener{l, recall, idle, &sync.Pool{New: func() any { return &memoryWriter{header: make(http.Header)} }}}
+func StrictListener(l net.Listener, memory func() *Memory, idle time.Duration) net.Listener {
+	return strictListener{l, memory, idle}
 }
 
 type strictListener struct {
 	net.Listener
-	recall  refrainhttp.Recaller
-	idle    time.Duration
-	writers *sync.Pool // of *memoryWriter
+	memory func() *Memory
+	idle   time.Duration
 }
 
 func (l strictListener) Accept() (net.Conn, error) {
@@ -36,15 +31,16 @@ func (l strictListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &StrictConn{Conn: c, recalling: newRecalling(l, c.RemoteAddr().String())}, nil
+	return &StrictConn{Conn: c, memory: l.memory, idle: l.idle}, nil
 }
 
 // A StrictConn follows the requests that are read from it, from head to head.
 type StrictConn struct {
 	net.Conn
-	framing   framing
-	recalling *recalling
-	hijacked  atomic.Bool
+	framing  framing
+	memory   func() *Memory
+	idle     time.Duration
+	hijacked atomic.Bool
 }
 
 // Hijacked says that what is read from now on is no HTTP/1 any more.
@@ -76,16 +72,17 @@ var errAmbiguous = errors.New("ambiguous framing")
 
 // answer answers what the server was about to read, if it is a whole request between two others and can be recalled.
 func (c *StrictConn) answer(b []byte) bool {
-	if c.recalling.recall == nil || !c.framing.between() || c.hijacked.Load() {
+	if c.memory == nil || !c.framing.between() || c.hijacked.Load() {
 		return false
 	}
-	w, ok := c.recalling.answer(b)
+	m := c.memory()
+	r, ok := m.answer(b)
 	if !ok {
 		return false
 	}
-	defer c.recalling.done(w)
-	if _, err := c.Conn.Write(w.wire()); err == nil { // else the next read fails too
-		_ = c.SetReadDeadline(time.Now().Add(c.recalling.idle))
+	defer m.done(r)
+	if _, err := c.Conn.Write(r.wire); err == nil { // else the next read fails too
+		_ = c.SetReadDeadline(time.Now().Add(c.idle))
 	}
 	return true
 }

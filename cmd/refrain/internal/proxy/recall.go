@@ -1,58 +1,76 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
+	"sync"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
-// recalling answers duplicates on a connection before the HTTP server sees them: a retry storm of one operation then costs
-// a read, a look into memory and a write each. Anything out of the ordinary is left to the server.
-type recalling struct {
-	strictListener
-	remote string
-	source bytes.Reader
-	reader *bufio.Reader
+// A Memory answers duplicates on their connection, before the HTTP server sees them: a retry storm of one operation then
+// costs a read, a look into memory and a write each. Anything out of the ordinary is left to the server.
+//
+// It belongs to one configuration. It may be used concurrently.
+type Memory struct {
+	recall  refrainhttp.Recaller
+	repeats *repeats
+	replies sync.Pool // of *reply
 }
 
-func newRecalling(l strictListener, remote string) *recalling {
-	return &recalling{strictListener: l, remote: remote, reader: bufio.NewReaderSize(nil, 16)}
+// NewMemory returns a Memory of what the middleware's handler recalls.
+func NewMemory(recall refrainhttp.Recaller) *Memory {
+	m := &Memory{recall: recall, repeats: newRepeats(repeatMemory)}
+	m.replies.New = func() any { return newReply() }
+	return m
 }
 
-// answer returns the whole answer to what b holds, if that is just one request and it is answered from memory.
-func (c *recalling) answer(b []byte) (*memoryWriter, bool) {
+// answer returns the whole answer to what b holds, if that is just one request and it is answered from memory. Nothing but b
+// tells what the request is: an answer that depended on more could not be repeated.
+func (m *Memory) answer(b []byte) (*reply, bool) {
+	r := m.replies.Get().(*reply)
+	digest := sha256.Sum256(b)
+	if known := m.repeats.find(&digest); known != nil {
+		if known.again() {
+			r.repeat(known)
+			return r, true
+		}
+		m.repeats.drop(&digest)
+	}
+	again, ok := m.ask(r, b)
+	if !ok {
+		m.done(r)
+		return nil, false
+	}
+	r.render()
+	if again != nil {
+		m.repeats.keep(&digest, &repeat{again, len(b), bytes.Clone(r.wire), r.date})
+	}
+	return r, true
+}
+
+// ask has the middleware reply.
+func (m *Memory) ask(r *reply, b []byte) (again func() bool, ok bool) {
 	head, body, whole := bytes.Cut(b, []byte("\r\n\r\n"))
-	if !whole || !c.recall.MayRecall(head) || !plainHead(head) {
+	if !whole || !m.recall.MayRecall(head) || !plainHead(head) {
 		return nil, false
 	}
-	c.source.Reset(b)
-	c.reader.Reset(&c.source)
-	r, err := http.ReadRequest(c.reader)
-	if err != nil || !ordinary(r) || r.ContentLength != int64(len(body)) {
+	r.source.Reset(b)
+	r.reader.Reset(&r.source)
+	req, err := http.ReadRequest(r.reader)
+	if err != nil || !ordinary(req) || req.ContentLength != int64(len(body)) {
 		return nil, false
 	}
-	r.RemoteAddr = c.remote
-	w := c.writers.Get().(*memoryWriter)
-	if !c.recall.ServeRecalled(w, r, body) {
-		c.done(w)
-		return nil, false
-	}
-	return w, true
+	return m.recall.ServeRecalled(r, req, body)
 }
 
-// maxPooled bounds what a writer that nobody uses may hold on to.
-const maxPooled = 64 << 10
-
-// done takes back a writer whose answer was sent.
-func (c *recalling) done(w *memoryWriter) {
-	if cap(w.body)+w.out.Cap() > maxPooled {
-		return
+// done takes back a reply that was sent.
+func (m *Memory) done(r *reply) {
+	if r.reset() {
+		m.replies.Put(r)
 	}
-	w.reset()
-	c.writers.Put(w)
 }
 
 // plainHead reports whether nobody could read the head in another way: a request line of three parts, then lines that end in
@@ -109,51 +127,4 @@ func ordinary(r *http.Request) bool {
 		}
 	}
 	return r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.Host != "" && r.URL.Host == "" && len(r.TransferEncoding) == 0
-}
-
-// A memoryWriter is an http.ResponseWriter that keeps the answer.
-type memoryWriter struct {
-	header http.Header
-	status int
-	body   []byte
-	out    bytes.Buffer
-}
-
-func (w *memoryWriter) reset() {
-	clear(w.header)
-	w.status, w.body = 0, w.body[:0]
-}
-
-// Header implements http.ResponseWriter.
-func (w *memoryWriter) Header() http.Header { return w.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (w *memoryWriter) WriteHeader(status int) {
-	if w.status == 0 {
-		w.status = status
-	}
-}
-
-// Write implements http.ResponseWriter.
-func (w *memoryWriter) Write(p []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	w.body = append(w.body, p...)
-	return len(p), nil
-}
-
-// wire returns the answer as it is sent, valid until the next.
-func (w *memoryWriter) wire() []byte {
-	w.out.Reset()
-	b := append(w.out.AvailableBuffer(), "HTTP/1.1 "...)
-	b = strconv.AppendInt(b, int64(w.status), 10)
-	b = append(append(b, ' '), http.StatusText(w.status)...)
-	b = append(b, "\r\nDate: "...)
-	b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
-	b = append(b, "\r\n"...)
-	w.out.Write(b)
-	delete(w.header, "Date")
-	_ = w.header.Write(&w.out) // to memory
-	w.out.WriteString("\r\n")
-	w.out.Write(w.body)
-	return w.out.Bytes()
 }

@@ -1,0 +1,24 @@
+package peer
+
+import (
+	"net/http"
+
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/principal"
+)
+
+// Principal returns the principal that a trusted proxy gives in the named header. From any other peer the header counts as
+// absent, and the principal is "", as it is for an absent or empty header. The error is nil or ErrDuplicate.
+func (t Trusted) Principal(r *http.Request, header string) (string, error) {
+	header = http.CanonicalHeaderKey(header)
+	lines := r.Header[header]
+	if len(lines) == 0 || !t.Includes(r) {
+		return "", nil
+	}
+	if len(lines) > 1 {
+		return "", ErrDuplicate
+	}
+	if lines[0] == "" {
+		return "", nil
+	}
+	return principal.Of("trusted", header, lines[0]), nil
+}

@@ -1,0 +1,195 @@
+// Package reference writes what an API's clients must know about its idempotency: as Markdown for people, and as an overlay of
+// its OpenAPI description.
+package reference
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// Markdown writes a page with a section for each contract. Neighbours that differ in nothing but their pattern share one.
+func Markdown(out io.Writer, contracts []refrainhttp.Contract) error {
+	var b strings.Builder
+	b.WriteString("# Idempotency\n\nSending one of these requests again does not carry it out again: a retry gets the first answer.\n")
+	for i := 0; i < len(contracts); {
+		text, n := section(&contracts[i]), i+1
+		for n < len(contracts) && section(&contracts[n]) == text {
+			n++
+		}
+		b.WriteString("\n##")
+		for _, c := range contracts[i:n] {
+			b.WriteString(" `" + c.Match + "`")
+		}
+		b.WriteString("\n\n" + text)
+		i = n
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func section(c *refrainhttp.Contract) string {
+	b := &strings.Builder{}
+	if c.Mode == refrainhttp.Observe {
+		b.WriteString("Not in force yet: requests are only watched.\n\n")
+	}
+	fmt.Fprintf(b, "%s\n\n", key(c))
+	for _, line := range []string{
+		"Unique within: " + scope(c) + ".",
+		"Two uses of a key must have the same " + compared(c) + ".",
+		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c)),
+		released(c), unknown(c), waiting(c),
+	} {
+		if line != "" {
+			fmt.Fprintf(b, "- %s\n", line)
+		}
+	}
+	b.WriteString("\n| status | code | what to send next |\n|---|---|---|\n")
+	for _, p := range c.Problems {
+		fmt.Fprintf(b, "| %d | `%s` | %s |\n", p.Status, p.Code, next(p.Advice))
+	}
+	return b.String()
+}
+
+func key(c *refrainhttp.Contract) string {
+	must := "may"
+	if c.Key.Required {
+		must = "must"
+	}
+	form := fmt.Sprintf("%d to %d characters", c.Key.MinLength, c.Key.MaxLength)
+	switch c.Key.Format {
+	case refrainhttp.UUID:
+		form = "a UUID"
+	case refrainhttp.UUID7:
+		form = "a UUID of version 7"
+	case refrainhttp.SFString:
+		form += ", as a quoted string (RFC 9651)"
+	}
+	text := fmt.Sprintf("A request %s carry a key, new for each operation and the same for each retry of it, in %s: %s.",
+		must, Places(c.Key.From), form)
+	if c.Key.FirstSent != "" {
+		text += fmt.Sprintf(" With it comes `%s`, the time of the first attempt as an HTTP date", c.Key.FirstSent)
+		if c.Key.FirstSentWithin > 0 {
+			text += ", at most " + span(c.Key.FirstSentWithin) + " ago"
+		}
+		text += "."
+	}
+	return text
+}
+
+// Places names where a key may be.
+func Places(from []string) string {
+	names := make([]string, len(from))
+	for i, f := range from {
+		scheme, name, _ := strings.Cut(f, ":")
+		names[i] = map[string]string{
+			"header": "the header `" + name + "`", "query": "the query parameter `" + name + "`", "form": "the form field `" + name + "`",
+			"body": "the body at `" + name + "`", "tuple": "`" + strings.ReplaceAll(name, ",", "` and `") + "` together",
+		}[scheme]
+		if names[i] == "" {
+			names[i] = "`" + f + "`"
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+func scope(c *refrainhttp.Contract) string {
+	who := "the caller's credential"
+	if len(c.Scope.Principal) == 1 && c.Scope.Principal[0] == "none" {
+		who = "all callers together"
+	}
+	switch c.Scope.Route {
+	case refrainhttp.RoutePath:
+		return who + ", method and path"
+	case refrainhttp.RouteNone:
+		return who
+	}
+	return who + " and these requests"
+}
+
+func compared(c *refrainhttp.Contract) string {
+	parts := append([]string{}, c.Compared.Of...)
+	switch c.Compared.Body {
+	case refrainhttp.BodyRaw:
+		parts = append(parts, "body, byte by byte")
+	case refrainhttp.BodyAuto, refrainhttp.BodyJSON:
+		body := "body (as JSON, whatever its spelling)"
+		if len(c.Compared.Include) > 0 {
+			body += " at " + list(c.Compared.Include)
+		}
+		if len(c.Compared.Exclude) > 0 {
+			body += " without " + list(c.Compared.Exclude)
+		}
+		parts = append(parts, body)
+	}
+	for _, h := range c.Compared.Headers {
+		parts = append(parts, "header `"+h+"`")
+	}
+	if len(parts) == 0 {
+		return "key, nothing else"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func after(c *refrainhttp.Contract) string {
+	if c.Remembered <= 0 {
+		return "After that the key is new."
+	}
+	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(c.Remembered))
+}
+
+func released(c *refrainhttp.Contract) string {
+	if len(c.Answers.Released) == 0 {
+		return ""
+	}
+	return "Nothing happened, a retry runs: " + list(c.Answers.Released) + "."
+}
+
+func unknown(c *refrainhttp.Contract) string {
+	if len(c.Answers.Unknown) == 0 {
+		return ""
+	}
+	return "Whether it happened is open, no retry runs: " + list(c.Answers.Unknown) + "."
+}
+
+func waiting(c *refrainhttp.Contract) string {
+	if c.Wait <= 0 {
+		return ""
+	}
+	return "A retry of a request that is still running waits up to " + span(c.Wait) + " for its answer."
+}
+
+func next(advice string) string {
+	switch advice {
+	case "same-key":
+		return "the same request with the same key, later"
+	case "new-key":
+		return "a request that was put right, with a new key"
+	}
+	return "nothing"
+}
+
+func list(all []string) string {
+	if len(all) == 0 {
+		return "no answers"
+	}
+	return strings.Join(all, ", ")
+}
+
+// span writes seconds as people do.
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if days := d / (24 * time.Hour); days > 1 && d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%d days", days)
+	}
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}

@@ -1,0 +1,126 @@
+package refrainhttp
+
+import (
+	"strconv"
+	"time"
+)
+
+// A Contract is what clients may rely on when they send requests that match a pattern. Its JSON is what Middleware.Publish
+// tells them; times are in seconds.
+type Contract struct {
+	Match   string      `json:"match"`
+	Dialect string      `json:"dialect"`
+	Mode    Mode        `json:"mode"`
+	Key     KeyContract `json:"key"`
+	Scope   struct {
+		Principal []Source   `json:"principal"`
+		Route     RouteScope `json:"route"`
+	} `json:"scope"`
+	Compared struct {
+		Of      []string `json:"of"`
+		Body    BodyMode `json:"body"`
+		Include []string `json:"include,omitempty"`
+		Exclude []string `json:"exclude,omitempty"`
+		Headers []string `json:"headers,omitempty"`
+	} `json:"compared"`
+	Answers struct {
+		Kept     []string `json:"kept"`     // and given again
+		Released []string `json:"released"` // they say that nothing happened: a retry runs
+		Unknown  []string `json:"unknown"`  // kept, and given again marked unknown
+	} `json:"answers"`
+	// Wait is how long a duplicate of a running operation waits for its answer.
+	Wait float64 `json:"wait"`
+	// Lifetime is how long an answer is given again after it was recorded, ISO8601 the same as a duration of ISO 8601.
+	Lifetime float64 `json:"lifetime"`
+	ISO8601  string  `json:"lifetime_iso8601"`
+	// Remembered is how long after that the key is still known as used, and a retry is told so and not run.
+	Remembered float64           `json:"remembered"`
+	Problems   []ProblemContract `json:"problems"`
+}
+
+// A KeyContract is how a client says that two requests are the same operation.
+type KeyContract struct {
+	Required        bool     `json:"required"`
+	From            []string `json:"from"`
+	Format          Format   `json:"format"`
+	MinLength       int      `json:"min_length"`
+	MaxLength       int      `json:"max_length"`
+	FirstSent       string   `json:"first_sent,omitempty"`
+	FirstSentWithin float64  `json:"first_sent_within,omitempty"`
+}
+
+// A ProblemContract is an answer that the API itself does not give.
+type ProblemContract struct {
+	Code   string `json:"code"`
+	Status int    `json:"status"`
+	Advice string `json:"advice"` // what to send next: same-key, new-key or none
+	Detail string `json:"detail,omitempty"`
+}
+
+// Contracts returns the contract of every pattern, in the order of the configuration. Patterns whose mode is Off have none.
+func (m *Middleware) Contracts() []Contract {
+	all := []Contract{}
+	for _, p := range m.routes.plans {
+		if p.policy.Mode != Off {
+			all = append(all, p.contract())
+		}
+	}
+	return all
+}
+
+func (p *plan) contract() Contract {
+	policy := &p.policy
+	op := policy.Operation.WithDefaults()
+	c := Contract{
+		Match: p.pattern, Dialect: policy.Dialect, Mode: policy.Mode,
+		Key: KeyContract{
+			Required: policy.Key.Required, From: policy.Key.From, Format: policy.Key.Format, MinLength: policy.Key.MinLength,
+			MaxLength: policy.Key.MaxLength, FirstSent: policy.Key.FirstSent, FirstSentWithin: policy.Key.FirstSentWithin.Seconds(),
+		},
+		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
+		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
+	}
+	c.Scope.Principal, c.Scope.Route = policy.Principal, policy.RouteScope
+	f := &policy.Fingerprint
+	c.Compared.Of, c.Compared.Body, c.Compared.Include, c.Compared.Exclude = f.Of, f.Body, f.Include, f.Exclude
+	c.Compared.Headers = f.Headers
+	c.Answers.Kept, c.Answers.Released, c.Answers.Unknown = policy.Outcomes.Final, policy.Outcomes.Release, policy.Outcomes.Unknown
+	return c
+}
+
+// problems returns those that a client of the pattern can meet.
+func (p *plan) problems() (all []ProblemContract) {
+	for k := problemNone + 1; k < problemKinds; k++ {
+		switch {
+		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
+			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
+			k == problemRepeat && !p.speech.repeats:
+			continue
+		}
+		w := &p.speech.words[k]
+		all = append(all, ProblemContract{Code: w.code, Status: w.status, Advice: k.advice(), Detail: w.detail})
+	}
+	return all
+}
+
+// iso8601 writes a duration as ISO 8601 does, in whole seconds: PT30M, P7D.
+func iso8601(d time.Duration) string {
+	b := []byte("P")
+	rest := int64(d / time.Second)
+	for _, unit := range []struct {
+		seconds int64
+		name    string
+	}{{86400, "D"}, {3600, "H"}, {60, "M"}, {1, "S"}} {
+		if unit.name == "H" && rest > 0 {
+			b = append(b, 'T')
+		}
+		if n := rest / unit.seconds; n > 0 {
+			b = append(strconv.AppendInt(b, n, 10), unit.name...)
+			rest -= n * unit.seconds
+		}
+	}
+	if len(b) == 1 {
+		return "PT0S"
+	}
+	return string(b)
+}

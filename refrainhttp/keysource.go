@@ -1,0 +1,181 @@
+package refrainhttp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A keySource is a place in a request that may hold the key.
+type keySource struct {
+	scheme  string
+	name    string      // what to call it in an error
+	arg     string      // of a query or form
+	headers []string    // the fields of a header
+	pointer *pointer    // of a body
+	parts   []keySource // of a tuple
+}
+
+// The schemes of key sources.
+const (
+	fromHeader = "header"
+	fromQuery  = "query"
+	fromForm   = "form"
+	fromBody   = "body"
+	fromTuple  = "tuple"
+)
+
+func newKeySource(text string) (s keySource, err error) {
+	scheme, arg, _ := strings.Cut(text, ":")
+	s = keySource{scheme: scheme, name: text, arg: arg}
+	switch scheme {
+	case fromHeader:
+		s.headers, err = canonicalNames([]string{arg})
+		if err == nil {
+			s.name = s.headers[0]
+		}
+	case fromTuple:
+		s.parts, err = newTuple(strings.Split(arg, ","))
+	case fromBody:
+		s.pointer, err = newPointer(arg)
+		if arg == "" {
+			err = errors.New("needs a JSON pointer, as in body:/id")
+		}
+	case fromQuery, fromForm:
+		if arg == "" {
+			err = errors.New("needs a name, as in " + scheme + ":key")
+		}
+	default:
+		err = errors.New("is none of header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME")
+	}
+	if err != nil {
+		return s, fmt.Errorf("%q: %w", text, err)
+	}
+	return s, nil
+}
+
+func newTuple(names []string) ([]keySource, error) {
+	if len(names) < 2 {
+		return nil, errors.New("needs two names or more, as in tuple:ce-source,ce-id")
+	}
+	parts := make([]keySource, len(names))
+	for i, name := range names {
+		scheme := fromHeader
+		if strings.HasPrefix(name, "/") {
+			scheme = fromBody
+		}
+		var err error
+		if parts[i], err = newKeySource(scheme + ":" + name); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
+// inBody reports whether the key is known only when the body is read.
+func (s *keySource) inBody() bool {
+	return s.scheme == fromForm || s.scheme == fromBody || slices.ContainsFunc(s.parts, func(p keySource) bool { return p.inBody() })
+}
+
+// find returns the text that holds the key, errNoKey when there is none.
+func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string, error) {
+	switch s.scheme {
+	case fromHeader:
+		return oneLineOf(r.Header, s.headers[0])
+	case fromTuple:
+		return s.findTuple(r, body, work)
+	case fromQuery:
+		return oneValue(r.URL.RawQuery, s.arg)
+	case fromForm:
+		if essence(r.Header["Content-Type"]) != "application/x-www-form-urlencoded" {
+			return "", errNoKey
+		}
+		return oneValue(string(body), s.arg)
+	}
+	return s.findInBody(body, work)
+}
+
+func oneLineOf(h http.Header, name string) (string, error) {
+	switch lines := h[name]; len(lines) {
+	case 0:
+		return "", errNoKey
+	case 1:
+		return lines[0], nil
+	default:
+		return "", fmt.Errorf("the request has %d of these header lines; send exactly one", len(lines))
+	}
+}
+
+// findTuple joins parts so that no two tuples give the same key: each is length-prefixed.
+func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (string, error) {
+	var b []byte
+	missing := ""
+	for i := range s.parts {
+		p := &s.parts[i]
+		text, err := p.find(r, body, work)
+		switch text = strings.Trim(text, " "); {
+		case errors.Is(err, errNoKey):
+			missing = p.name
+			continue
+		case err != nil:
+			return "", err
+		case text == "":
+			return "", fmt.Errorf("%s is empty", p.name)
+		}
+		b = appendString(b, text)
+	}
+	switch {
+	case len(b) == 0:
+		return "", errNoKey
+	case missing != "":
+		return "", fmt.Errorf("the request has no %s", missing)
+	case len(b) > maxKeyLength:
+		return "", fmt.Errorf("they have %d characters together; at most %d are allowed", len(b), maxKeyLength)
+	}
+	return string(b), nil
+}
+
+// oneValue returns the only value of a name in a query or form.
+func oneValue(encoded, name string) (string, error) {
+	if !strings.Contains(encoded, name[:1]) && !strings.Contains(encoded, "%") {
+		return "", errNoKey
+	}
+	values, err := url.ParseQuery(encoded)
+	if err != nil {
+		return "", errors.New("it is not well-formed")
+	}
+	switch all := values[name]; len(all) {
+	case 0:
+		return "", errNoKey
+	case 1:
+		return all[0], nil
+	default:
+		return "", fmt.Errorf("it is there %d times; send it once", len(all))
+	}
+}
+
+func (s *keySource) findInBody(body []byte, work *workspace) (string, error) {
+	found, ok := s.pointer.find(body, work)
+	switch {
+	case !ok && isAmbiguous(body, work):
+		return "", errors.New("the body has no single meaning, as with a member that is there twice")
+	case !ok, string(found) == "null":
+		return "", errNoKey
+	}
+	text, ok := scalarText(found)
+	if !ok {
+		return "", errors.New("it is neither a string nor a number")
+	}
+	return text, nil
+}
+
+// isAmbiguous reports whether a body is JSON that two readers may understand in two ways.
+func isAmbiguous(body []byte, work *workspace) bool {
+	canonical, plain := work.json.append(work.b[:0], body, nil)
+	work.b = canonical
+	return !plain && json.Valid(body)
+}

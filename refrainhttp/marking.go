@@ -1,0 +1,42 @@
+package refrainhttp
+
+// A marking is what the marks say of an answer that is not the middleware's own.
+type marking struct {
+	key      string
+	status   Status
+	code     int // the answer's status
+	class    Class
+	replayed bool
+	expires  string
+}
+
+// value implements variables.
+func (m *marking) value(name string, _ *pointer) string {
+	switch name {
+	case varKey:
+		return m.key
+	case varStatus:
+		return string(m.status)
+	case varExpires:
+		return m.expires
+	case varAdvice:
+		return m.advice()
+	case varReplayed:
+		if m.replayed {
+			return "true"
+		}
+	}
+	return ""
+}
+
+// advice returns what a client should do with its key: the same again if it may still come to run or to an answer, a new one
+// for a request that is put right after an answer that is final, nothing after a success.
+func (m *marking) advice() string {
+	switch {
+	case m.status == StatusUnknown, m.status == StatusUnrecorded, m.status == StatusBypassed, m.class == Release:
+		return "same-key"
+	case m.code >= 400:
+		return "new-key"
+	}
+	return "none"
+}

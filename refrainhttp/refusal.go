@@ -1,0 +1,134 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// A refusal is one problem: its kind, and what is particular about it.
+type refusal struct {
+	kind       problemKind
+	detail     string           // if empty, that of the kind
+	retryAfter int              // seconds; if zero, none
+	recorded   *refrain.Outcome // the recorded answer that is not given, if there is one
+}
+
+// problemVariables are those of a refusal beside a mark's.
+func problemVariables() []string {
+	return []string{"code", "title", "detail", "type", "http_status", "retryable", "retry_after", "original_status", "resource"}
+}
+
+// A telling is a refusal on its way to the client. It has the values of the variables.
+type telling struct {
+	refusal
+	*words
+	x      *exchange
+	status Status
+}
+
+// value implements variables.
+func (t *telling) value(name string, p *pointer) string {
+	switch name {
+	case varKey:
+		return t.x.key.raw
+	case varStatus:
+		if t.status == StatusRefused {
+			return ""
+		}
+		return string(t.status)
+	case varAdvice:
+		return t.kind.advice()
+	case varOutcome:
+		return t.recordedAt(p)
+	case "code":
+		return t.code
+	case "title":
+		return t.title
+	case "detail":
+		return t.about()
+	case "type":
+		return ProblemBase + t.kind.describe().code
+	case "http_status":
+		return strconv.Itoa(t.words.status)
+	case "retryable":
+		return strconv.FormatBool(t.retryable)
+	case "retry_after":
+		return positive(t.retryAfter)
+	case "resource":
+		return resourceID(t.recorded)
+	case "original_status":
+		if t.recorded != nil {
+			return positive(t.recorded.Status)
+		}
+	}
+	return ""
+}
+
+func (t *telling) about() string {
+	if t.refusal.detail != "" {
+		return t.refusal.detail
+	}
+	return t.words.detail
+}
+
+// recordedAt returns what the recorded answer has at the pointer.
+func (t *telling) recordedAt(p *pointer) string {
+	if t.recorded == nil || t.x.work == nil {
+		return ""
+	}
+	b, ok := p.find(t.recorded.Body, t.x.work)
+	if !ok {
+		return ""
+	}
+	if text, ok := scalarText(b); ok {
+		return text
+	}
+	return string(b)
+}
+
+func positive(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// refuse answers with a problem.
+func (x *exchange) refuse(status Status, f refusal) {
+	w := &x.plan.speech.words[f.kind]
+	t := &telling{refusal: f, words: w, x: x, status: status}
+	h := x.client.Header()
+	setMarks(h, x.plan.speech.marks, t)
+	h["Cache-Control"] = []string{"no-store"}
+	if f.retryAfter > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(f.retryAfter)}
+	}
+	var body []byte
+	if w.body == nil {
+		h["Content-Type"] = []string{"application/problem+json"}
+		body = t.document()
+	} else {
+		h["Content-Type"] = []string{"application/json"}
+		body = []byte(w.body.expand(t, w.escape, false))
+	}
+	setMarks(h, w.header, t)
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.client.WriteHeader(w.status)
+	_, _ = x.client.Write(body)
+	x.report(status, w.status, f.kind)
+}
+
+// document returns the problem document (RFC 9457).
+func (t *telling) document() []byte {
+	b := fmt.Appendf(nil, `{"type":"%s%s","title":%q,"status":%d,"detail":%s,"code":%q,"retryable":%t,"advice":%q`,
+		ProblemBase, t.kind.describe().code, t.title, t.words.status, appendQuoted(nil, []byte(t.about())), t.code, t.retryable, t.kind.advice())
+	if t.retryAfter > 0 {
+		b = fmt.Appendf(b, `,"retry_after":%d`, t.retryAfter)
+	}
+	if t.recorded != nil && t.recorded.Status != 0 && t.kind != problemMismatch {
+		b = fmt.Appendf(b, `,"original_status":%d`, t.recorded.Status)
+	}
+	return append(b, "}\n"...)
+}

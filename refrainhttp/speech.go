@@ -1,0 +1,126 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// A speech is Answers compiled.
+type speech struct {
+	marks, outcomeMarks []mark
+	words               [problemKinds]words
+	repeats             bool
+}
+
+// words are what one kind of problem is answered with.
+type words struct {
+	problemType
+	header []mark
+	body   template // nil: a problem document
+	escape func(string) string
+}
+
+// A mark is a header field of an answer.
+type mark struct {
+	name     string
+	fixed    []string // the lines, if they are always the same
+	variable string   // or the one variable that is the whole value
+	template template // or more
+}
+
+// The variables of templates.
+const (
+	varKey, varStatus, varReplayed, varExpires = "key", "status", "replayed", "expires"
+	varAdvice                                  = "advice"
+	varOutcome                                 = "outcome"
+)
+
+func newSpeech(a *Answers) (s speech, err error) {
+	markVariables := []string{varKey, varStatus, varReplayed, varExpires, varAdvice}
+	if s.marks, err = newMarks(a.Marks, markVariables); err != nil {
+		return s, fmt.Errorf("marks: %w", err)
+	}
+	if s.outcomeMarks, err = newMarks(a.OutcomeMarks, markVariables); err != nil {
+		return s, fmt.Errorf("outcome marks: %w", err)
+	}
+	s.repeats = a.Repeat.Status != 0
+	for k := problemNone + 1; k < problemKinds; k++ {
+		t, answer := a.of(k)
+		if s.words[k], err = newWords(t, &answer); err != nil {
+			return s, fmt.Errorf("%s: %w", t.code, err)
+		}
+	}
+	return s, nil
+}
+
+func newWords(t problemType, a *Answer) (w words, err error) {
+	if !statusAllowed(a.Status) {
+		return w, fmt.Errorf("status %d does not end a request; they go from 200 to 599", a.Status)
+	}
+	t.status, t.code, t.detail = a.Status, a.Code, a.Detail
+	w.problemType = t
+	all := append([]string{varKey, varStatus, varReplayed, varExpires, varAdvice, varOutcome}, problemVariables()...)
+	if w.header, err = newMarks(a.Header, all); err != nil {
+		return w, fmt.Errorf("header: %w", err)
+	}
+	if w.body, err = newTemplate(a.Body, all); err != nil {
+		return w, fmt.Errorf("body: %w", err)
+	}
+	media := "application/json"
+	for _, m := range w.header {
+		if m.name == "Content-Type" {
+			media = essence(m.fixed)
+		}
+	}
+	w.escape = escaper(media)
+	return w, nil
+}
+
+func newMarks(lines, allowed []string) ([]mark, error) {
+	marks := make([]mark, 0, len(lines))
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
+		if !ok || !isToken(name) || strings.ContainsFunc(value, isControl) {
+			return nil, fmt.Errorf("%q is not a header line such as \"Name: value\"", line)
+		}
+		t, err := newTemplate(value, allowed)
+		if err != nil {
+			return nil, err
+		}
+		m := mark{name: name, template: t}
+		switch {
+		case len(t) == 0 || len(t) == 1 && !t[0].variable:
+			m.fixed = []string{value}
+		case len(t) == 1 && t[0].pointer == nil:
+			m.variable = t[0].text
+		}
+		marks = append(marks, m)
+	}
+	return marks, nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// set sets the fields in the header, and removes those that have no value.
+func setMarks(h http.Header, marks []mark, v variables) {
+	for i := range marks {
+		m := &marks[i]
+		if m.fixed != nil {
+			h[m.name] = m.fixed
+			continue
+		}
+		value := ""
+		if m.variable != "" {
+			value = v.value(m.variable, nil)
+		} else {
+			value = m.template.expand(v, oneLine, true)
+		}
+		if value == "" {
+			delete(h, m.name)
+		} else {
+			h[m.name] = []string{value}
+		}
+	}
+}

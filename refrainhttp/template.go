@@ -1,0 +1,104 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"html"
+	"strings"
+)
+
+// A template is text with variables: ${name}.
+type template []segment
+
+// A segment is text, or a variable.
+type segment struct {
+	text     string // or the variable's name
+	variable bool
+	pointer  *pointer // of an ${outcome:/pointer}
+}
+
+// newTemplate compiles a template that may use the variables.
+func newTemplate(text string, allowed []string) (template, error) {
+	var t template
+	for rest := text; rest != ""; {
+		before, after, found := strings.Cut(rest, "${")
+		if before != "" {
+			t = append(t, segment{text: before})
+		}
+		if !found {
+			break
+		}
+		name, next, closed := strings.Cut(after, "}")
+		if !closed {
+			return nil, fmt.Errorf("%q: a ${ has no closing brace", text)
+		}
+		s, err := newVariable(name, allowed)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		t, rest = append(t, s), next
+	}
+	return t, nil
+}
+
+func newVariable(name string, allowed []string) (segment, error) {
+	place, path, hasPath := strings.Cut(name, ":")
+	for _, a := range allowed {
+		if a != place || hasPath != (a == varOutcome) {
+			continue
+		}
+		if !hasPath {
+			return segment{text: name, variable: true}, nil
+		}
+		p, err := newPointer(path)
+		return segment{text: place, variable: true, pointer: p}, err
+	}
+	return segment{}, fmt.Errorf("there is no variable ${%s}; there are %s", name, strings.Join(allowed, ", "))
+}
+
+// variables give the values of a template's.
+type variables interface {
+	value(name string, p *pointer) string
+}
+
+// expand returns the text with each value as escape makes it. It is empty if one of the values is and whole says so.
+func (t template) expand(v variables, escape func(string) string, whole bool) string {
+	var b strings.Builder
+	for _, s := range t {
+		if !s.variable {
+			b.WriteString(s.text)
+			continue
+		}
+		value := v.value(s.text, s.pointer)
+		if value == "" && whole {
+			return ""
+		}
+		b.WriteString(escape(value))
+	}
+	return b.String()
+}
+
+// escaper returns what makes a value part of a body of that media type.
+func escaper(media string) func(string) string {
+	switch {
+	case isJSON(media):
+		return escapeJSON
+	case media == "text/plain":
+		return oneLine
+	}
+	return html.EscapeString
+}
+
+func escapeJSON(s string) string {
+	b := appendQuoted(nil, []byte(s))
+	return string(b[1 : len(b)-1])
+}
+
+// oneLine keeps a value from ending the line that it is in.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
