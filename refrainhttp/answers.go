@@ -1,6 +1,9 @@
 package refrainhttp
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Answers say how the middleware speaks: what marks an answer, and how those are worded that it gives itself. The zero
 // Answers are those of the default dialect: marks in header fields of their own, and problem documents (RFC 9457).
@@ -71,7 +74,7 @@ func (a *Answers) of(k problemKind) (problemType, Answer) {
 }
 
 func overlay(to *Answer, a Answer) {
-	to.Header = append(to.Header[:len(to.Header):len(to.Header)], a.Header...)
+	to.Header = append(slices.Clip(to.Header), a.Header...)
 	orElse(&a.Status, to.Status)
 	orElse(&a.Code, to.Code)
 	orElse(&a.Detail, to.Detail)

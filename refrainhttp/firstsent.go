@@ -14,7 +14,7 @@ func (p *plan) checkFirstSent(h http.Header, hasKey bool, now time.Time) refusal
 	case p.firstSent == "", !hasKey && len(lines) == 0:
 		return refusal{}
 	case !hasKey:
-		return refusal{kind: problemKeyInvalid, detail: fmt.Sprintf("%s is there, but the key is not.", p.firstSent)}
+		return refusal{kind: problemKeyInvalid, detail: p.firstSent + " is there, but the key is not."}
 	case len(lines) != 1:
 		return refusal{kind: problemKeyInvalid, detail: fmt.Sprintf("The key needs exactly one %s beside it.", p.firstSent)}
 	}

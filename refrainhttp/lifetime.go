@@ -60,7 +60,7 @@ func (l *lifetime) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	}
 	body := l.extend(held.status, held.body.Bytes())
 	h := w.Header()
-	h.Del("Etag")
+	h.Del("ETag")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if held.status != 0 {
 		w.WriteHeader(held.status)

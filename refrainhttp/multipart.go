@@ -2,6 +2,7 @@ package refrainhttp
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -17,7 +18,7 @@ func appendMultipart(b []byte, contentType string, body []byte, fields *selector
 	r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
 	for {
 		part, err := r.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b, true
 		}
 		if err != nil {

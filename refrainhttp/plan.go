@@ -70,7 +70,8 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	if len(p.scope.principal) > 0 {
 		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
 	}
-	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && policy.Fingerprint.Digest == DigestIgnore && !p.scope.asks()
+	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
+		policy.Fingerprint.Digest == DigestIgnore
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
 		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
 			policy.Limits.RequestBody, policy.Limits.ResponseBody)

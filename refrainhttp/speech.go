@@ -111,7 +111,7 @@ func setMarks(h http.Header, marks []mark, v variables) {
 			h[m.name] = m.fixed
 			continue
 		}
-		value := ""
+		var value string
 		if m.variable != "" {
 			value = v.value(m.variable, nil)
 		} else {

@@ -85,10 +85,20 @@ func (p *Policy) answerFields() []field {
 		name   string
 		answer *refrainhttp.Answer
 	}{
-		{"problem", &a.Problem}, {"key_missing", &a.KeyMissing}, {"key_invalid", &a.KeyInvalid}, {"mismatch", &a.Mismatch},
-		{"in_progress", &a.InProgress}, {"unknown", &a.Unknown}, {"expired", &a.Expired},
-		{"not_replayable", &a.NotReplayable}, {"unavailable", &a.Unavailable}, {"body_too_large", &a.BodyTooLarge},
-		{"unsupported", &a.Unsupported}, {"too_late", &a.TooLate}, {"unverified", &a.Unverified}, {"repeat", &a.Repeat},
+		{"problem", &a.Problem},
+		{"key_missing", &a.KeyMissing},
+		{"key_invalid", &a.KeyInvalid},
+		{"mismatch", &a.Mismatch},
+		{"in_progress", &a.InProgress},
+		{"unknown", &a.Unknown},
+		{"expired", &a.Expired},
+		{"not_replayable", &a.NotReplayable},
+		{"unavailable", &a.Unavailable},
+		{"body_too_large", &a.BodyTooLarge},
+		{"unsupported", &a.Unsupported},
+		{"too_late", &a.TooLate},
+		{"unverified", &a.Unverified},
+		{"repeat", &a.Repeat},
 	} {
 		name := "answers." + w.name + "."
 		fields = append(fields,

@@ -30,7 +30,9 @@ func explicit(p refrainhttp.Policy) refrainhttp.Policy {
 		value    *time.Duration
 		fallback time.Duration
 	}{
-		{&p.Operation.Lease, 30 * time.Second}, {&p.Operation.Timeout, time.Minute}, {&p.Operation.Retention, day},
+		{&p.Operation.Lease, 30 * time.Second},
+		{&p.Operation.Timeout, time.Minute},
+		{&p.Operation.Retention, day},
 		{&p.Operation.Tombstone, 7 * day},
 	} {
 		if *d.value == 0 {

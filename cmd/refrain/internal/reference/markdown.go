@@ -14,7 +14,8 @@ import (
 // Markdown writes a page with a section for each contract. Neighbours that differ in nothing but their pattern share one.
 func Markdown(out io.Writer, contracts []refrainhttp.Contract) error {
 	var b strings.Builder
-	b.WriteString("# Idempotency\n\nSending one of these requests again does not carry it out again: a retry gets the first answer.\n")
+	b.WriteString("# Idempotency\n\n")
+	b.WriteString("Sending one of these requests again does not carry it out again: a retry gets the first answer.\n")
 	for i := 0; i < len(contracts); {
 		text, n := section(&contracts[i]), i+1
 		for n < len(contracts) && section(&contracts[n]) == text {
