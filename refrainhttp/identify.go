@@ -11,17 +11,26 @@ import (
 // ErrNoOperation says that a request stands for no operation.
 var ErrNoOperation = errors.New("the request stands for no operation")
 
-// Identify returns the ID of the operation that a request stands for: by its method, host and path, and by the header fields
-// that hold its key and its principal. Its body is not read. The error is ErrNoOperation.
-func (m *Middleware) Identify(r *http.Request) (refrain.ID, error) {
+// Identify returns the ID of the operation that a request stands for, and the pattern that it matches: by its method, host and
+// path, by what holds its key, and by what its principal is found in. Of its body it reads no more than a keyed request may
+// have, and that only where a key is in it. The error is ErrNoOperation.
+func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, err error) {
 	e := m.Explain(r)
 	if !e.Protected {
-		return refrain.ID{}, fmt.Errorf("%w: %s", ErrNoOperation, e.Why)
+		return id, e.Pattern, fmt.Errorf("%w: %s", ErrNoOperation, e.Why)
 	}
 	p := m.routes.find(r)
-	key, err := p.key.read(r.Header)
-	if err != nil {
-		return refrain.ID{}, fmt.Errorf("%w: %w", ErrNoOperation, err)
+	body, work := m.buffers.get(), m.buffers.workspace()
+	defer m.buffers.put(body)
+	defer m.buffers.putWorkspace(work)
+	if p.key.inBody {
+		if err := readBody(body, r, p.policy.Limits.RequestBody); err != nil {
+			return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
+		}
 	}
-	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r), Key: key.value}), nil
+	key, err := p.key.read(r, body.b, work)
+	if err != nil {
+		return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
+	}
+	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r), Key: key.value}), p.pattern, nil
 }

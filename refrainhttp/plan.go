@@ -18,6 +18,7 @@ type plan struct {
 	fingerprint fingerprinter
 	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
 	classes     *classes
+	probe       *inquiry // nil unless unknown operations are asked about
 	speech      speech
 	firstSent   string          // a header's name, or empty
 	late        bool            // the body is read before the key is looked for
@@ -49,6 +50,9 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 		p.operation.Wait = 0 // nobody waits for what is only watched
 	default:
 		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off, refuse", policy.Mode)
+	}
+	if p.probe, err = newInquiry(&policy, pattern); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
 	}
 	if p.key, err = newKeyReader(policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)

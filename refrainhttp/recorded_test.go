@@ -32,9 +32,9 @@ func TestAnOperationResolvedByHandIsReplayed(t *testing.T) {
 	if w := ask(); w.Header().Get("Idempotency-Status") != "unknown" {
 		t.Fatalf("got %d %v, want an unknown operation", w.Code, w.Header())
 	}
-	id, err := m.Identify(request(http.MethodPost, "k1"))
-	if err != nil {
-		t.Fatal(err)
+	id, pattern, err := m.Identify(request(http.MethodPost, "k1"))
+	if err != nil || pattern != "POST /" {
+		t.Fatalf("got pattern %q and error %v, want POST /", pattern, err)
 	}
 	r, err := guard.Lookup(t.Context(), id)
 	if err != nil || r.State != refrain.StateUnknown {
@@ -80,12 +80,12 @@ func TestRequestsThatStandForNoOperation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []*http.Request{request("GET", "k"), request("PUT", "k"), request("POST", ""), request("POST", `"`)} {
-		if _, err := m.Identify(r); !errors.Is(err, refrainhttp.ErrNoOperation) {
+		if _, _, err := m.Identify(r); !errors.Is(err, refrainhttp.ErrNoOperation) {
 			t.Errorf("%s: got error %v, want %v", r.Method, err, refrainhttp.ErrNoOperation)
 		}
 	}
-	a, _ := m.Identify(request("POST", "k1"))
-	b, _ := m.Identify(request("POST", "k2"))
+	a, _, _ := m.Identify(request("POST", "k1"))
+	b, _, _ := m.Identify(request("POST", "k2"))
 	if a == b || a == (refrain.ID{}) {
 		t.Error("two keys have one ID")
 	}
