@@ -16,7 +16,7 @@ var ErrNoOperation = errors.New("the request stands for no operation")
 // have, and that only where a key is in it. The error is ErrNoOperation.
 func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, err error) {
 	e := m.Explain(r)
-	if !e.Protected {
+	if !e.Protected && (e.Policy.Mode != Observe || safe(r.Method)) {
 		return id, e.Pattern, fmt.Errorf("%w: %s", ErrNoOperation, e.Why)
 	}
 	p := m.routes.find(r)

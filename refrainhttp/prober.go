@@ -116,7 +116,8 @@ func isWhole(body []byte) bool {
 
 // unsaid returns an error that may be logged: that of a client repeats the URL, which holds a key, and can quote the answer.
 func unsaid(err error) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
 	var network *net.OpError
