@@ -26,8 +26,9 @@ import (
 type Probe struct {
 	// Method is GET or HEAD. If empty, GET.
 	Method string
-	// URL is absolute, http or https. Its scheme and host hold no variable.
-	URL string
+	// URL is absolute, http or https, or begins with a slash: then it goes behind Base, which is taken as it stands. Scheme and
+	// host hold no variable.
+	URL, Base string
 	// Header lists header lines, "Name: value".
 	Header []string
 	// Happened and DidNotHappen say what the answers mean. At least one is needed. DidNotHappen has the operation run again:
@@ -113,7 +114,7 @@ func newInquiry(p *Policy, pattern string) (*inquiry, error) {
 }
 
 func (q *inquiry) compile(p *Probe) (err error) {
-	if q.url, err = newProbeURL(p.URL); err != nil {
+	if q.url, err = newProbeURL(p.URL, p.Base); err != nil {
 		return &ProbeError{"url", err}
 	}
 	if q.header, err = newMarks(p.Header, []string{varKey, varAttempt, varPath, varHeader}); err != nil {
@@ -150,8 +151,8 @@ func (q *inquiry) checkAnswers(p *Probe) error {
 	case p.Method != http.MethodGet && !isHead:
 		return wrongProbe("method", "%q may change something; a probe is a GET or a HEAD", p.Method)
 	case q.happened == nil && q.didNotHappen == nil:
-		return wrongProbe("happened", "nothing is expected, so no answer would tell; say which status or body means that it "+
-			"happened, or under did_not_happen that it did not")
+		return wrongProbe("url", "nothing is expected of its answer, so none would tell; say under happened, did_not_happen or "+
+			"both what it must look like")
 	case p.Answer != Tombstone && p.Answer != ReplayProbe:
 		return wrongProbe("answer", "%q is none of tombstone, replay", p.Answer)
 	case isHead && q.replay:

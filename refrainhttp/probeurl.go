@@ -21,23 +21,21 @@ type probeURL struct {
 	path, query template
 }
 
-func newProbeURL(text string) (u probeURL, err error) {
-	scheme, rest, found := strings.Cut(text, "://")
+func newProbeURL(text, base string) (u probeURL, err error) {
+	rest := text
 	switch {
 	case text == "":
 		return u, errors.New("is missing; name the request that asks whether an operation happened")
-	case !found, scheme != "http" && scheme != "https":
-		return u, errors.New("does not begin with http:// or https://")
+	case strings.HasPrefix(text, "//"):
+		return u, errors.New("has no scheme; write http:// or https:// in front, or a path behind the upstream")
+	case text[0] == '/' && base != "":
+		u.origin = strings.TrimSuffix(base, "/")
+	default:
+		if u.origin, rest, err = cutOrigin(text); err != nil {
+			return u, err
+		}
 	}
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		end = len(rest)
-	}
-	u.origin = scheme + "://" + rest[:end]
-	if err := checkOrigin(u.origin); err != nil {
-		return u, err
-	}
-	path, query, _ := strings.Cut(rest[end:], "?")
+	path, query, _ := strings.Cut(rest, "?")
 	if !strings.HasPrefix(path, "/") {
 		return u, errors.New("has no path; write one behind the host, such as /charges?key=${key}")
 	}
@@ -49,6 +47,20 @@ func newProbeURL(text string) (u probeURL, err error) {
 		return u, err
 	}
 	return u, u.check()
+}
+
+// cutOrigin takes the scheme and host off a URL.
+func cutOrigin(text string) (origin, rest string, err error) {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found || scheme != "http" && scheme != "https" {
+		return "", "", errors.New("begins neither with http:// or https:// nor with a slash, for a path of the upstream")
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	origin = scheme + "://" + rest[:end]
+	return origin, rest[end:], checkOrigin(origin)
 }
 
 // checkOrigin says what is wrong with a scheme and host. It does not repeat them, for they may hold a password.

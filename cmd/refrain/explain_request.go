@@ -25,18 +25,28 @@ type preview struct {
 
 func (p *preview) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	retries := "no retry runs, and each is told so"
-	if p.Policy.Operation.Unknown == refrain.Rerun {
-		retries = "the next request runs again"
-	}
 	fmt.Fprintf(w, "  key\t%s\n", p.key())
 	fmt.Fprintf(w, "  unique within\t%s, %s\n", p.principal(), p.route())
 	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Policy.Fingerprint))
 	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.outcome.Final, " "))
 	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(p.outcome))
-	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.outcome.Unknown, " "), retries)
+	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.outcome.Unknown, " "), p.retries())
 	fmt.Fprintf(w, "  as given\t%s\n", describeAnswer(p.answer))
 	return w.Flush()
+}
+
+// retries says what becomes of the retries of an unknown operation.
+func (p *preview) retries() string {
+	op := p.Policy.Operation.WithDefaults()
+	switch op.Unknown {
+	case refrain.Rerun:
+		return "the next request runs again"
+	case refrain.Probe:
+		q := &p.Policy.Probe
+		return fmt.Sprintf("a retry asks %s %s%s whether it happened, %s after the start at the earliest", q.Method,
+			strings.TrimSuffix(q.Base, "/"), q.URL, op.Quiet)
+	}
+	return "no retry runs, and each is told so"
 }
 
 func (p *preview) key() string {

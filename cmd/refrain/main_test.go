@@ -191,6 +191,7 @@ func TestExplain(t *testing.T) {
 		"observe":   {"put", "/accounts/7", "--config", file},
 		"unmatched": {"DELETE", "/charges", "--config", file},
 		"safe":      {"GET", "/charges?x=1"},
+		"probe":     {"POST", "/accounts/7/payouts", "--config", "internal/config/testdata/good/probe.yaml"},
 	} {
 		got := command(append([]string{"explain"}, args...)...)
 		if got.status != statusGood || got.stderr != "" {

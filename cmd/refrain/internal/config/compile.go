@@ -12,6 +12,7 @@ func (c *Config) Middleware() refrainhttp.Config {
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		route := refrainhttp.Route{Policy: r.Policy.Policy}
+		route.Policy.Probe.Base = c.probeBase()
 		for _, p := range r.Match {
 			route.Match = append(route.Match, p.Text)
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -26,7 +27,7 @@ func (p *Policy) fields() []field {
 		bind(o, "outcome.unknown", &p.Outcomes.Unknown, list(status())),
 		bind(o, "outcome.headers", &p.Outcomes.Headers, quiet(list(headerRule()))),
 		bind(o, "outcome.bodies", &p.Outcomes.Bodies, quiet(list(bodyRule()))),
-		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun"}, "probe")),
+		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun", "probe"})),
 		bind(o, "lease", &op.Lease, duration(100*time.Millisecond, time.Hour)),
 		bind(o, "timeout", &op.Timeout, duration(10*time.Millisecond, day)),
 		bind(o, "retention", &op.Retention, duration(time.Second, 3650*day)),
@@ -35,7 +36,7 @@ func (p *Policy) fields() []field {
 		bind(o, "limits.request_body", &p.Limits.RequestBody, size(maxBody)),
 		bind(o, "limits.response_body", &p.Limits.ResponseBody, size(maxBody)),
 	)
-	return append(fields, p.answerFields()...)
+	return slices.Concat(fields, p.probeFields(), p.answerFields())
 }
 
 // requestFields are the settings about what a request is.
