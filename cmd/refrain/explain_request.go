@@ -43,8 +43,11 @@ func (p *preview) retries() string {
 		return "the next request runs again"
 	case refrain.Probe:
 		q := &p.Policy.Probe
-		return fmt.Sprintf("a retry asks %s %s%s whether it happened, %s after the start at the earliest", q.Method,
-			strings.TrimSuffix(q.Base, "/"), q.URL, op.Quiet)
+		target := q.URL
+		if strings.HasPrefix(target, "/") {
+			target = strings.TrimSuffix(q.Base, "/") + target
+		}
+		return fmt.Sprintf("a retry asks %s %s whether it happened, %s after the start at the earliest", q.Method, target, op.Quiet)
 	}
 	return "no retry runs, and each is told so"
 }
