@@ -19,9 +19,9 @@ import (
 
 const (
 	// maxProbes bounds the probes at one time: many operations become unknown at once, when an API is in trouble.
-	maxProbes       = 16
-	maxProbeHead    = 64 << 10
-	probeDialLimit  = 5 * time.Second
+	maxProbes      = 16
+	maxProbeHead   = 64 << 10
+	probeDialLimit = 5 * time.Second
 )
 
 // A prober sends probes.

@@ -87,7 +87,7 @@ func (g *Gateway) open() (err error) {
 }
 
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
-	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, Ready: g.ready, Logger: g.log})
+	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: g.operations(), Ready: g.ready, Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
 	go func() { g.served <- g.server.Serve(clients(clientsAt, maxConnections, g.memory)) }()
 	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),

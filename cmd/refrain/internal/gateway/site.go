@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
 	"github.com/refrain-dev/refrain/refrainhttp"
@@ -16,6 +17,9 @@ type site struct {
 	handler http.Handler
 	memory  *proxy.Memory // of the same handler
 	proxy   *proxy.Proxy
+
+	middleware *refrainhttp.Middleware
+	keep       refrain.Keep // of what an operator says of an operation whose route nobody knows
 }
 
 // install puts a configuration in force for the requests to come.
@@ -27,7 +31,7 @@ func (g *Gateway) install(cfg *config.Config) error {
 		return fmt.Errorf("compiling the routes: %w", err)
 	}
 	old := g.site.Load()
-	next := &site{}
+	next := &site{middleware: middleware, keep: cfg.LongestKeep()}
 	if old != nil && g.cfg.Upstream.String() == cfg.Upstream.String() {
 		next.proxy = old.proxy
 	} else {
