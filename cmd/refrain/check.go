@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +68,23 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
 		})
 	}
+	if !isLoopback(cfg.Admin) {
+		findings = append(findings, audit.Finding{
+			Level: audit.Warn, Subject: "admin",
+			Text: cfg.Admin + " is for other machines too: health and metrics are told to whoever asks; operations to this machine only",
+		})
+	}
 	return findings
+}
+
+// isLoopback reports whether an address to listen on is of this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return err == nil
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
 }
 
 func report(out io.Writer, f audit.Finding) {

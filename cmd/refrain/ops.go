@@ -24,6 +24,8 @@ bodies. An operation is named by its ID, or by as much of it as the proxy's log 
   refrain ops resolve 5d41402abc4b2a76 --did-not-happen --reason 'not in the ledger, INC-7'`,
 		Args: cobra.ArbitraryArgs,
 		RunE: noCommand,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(newOpsList(env), newOpsShow(env), newOpsFind(env), newOpsResolve(env))
 	return cmd
