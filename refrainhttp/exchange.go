@@ -137,7 +137,11 @@ func (x *exchange) decide() {
 
 // begin claims the operation.
 func (x *exchange) begin() (*refrain.Attempt, error) {
-	return x.m.guard.Begin(x.request.Context(), x.operation())
+	op := x.operation()
+	if x.plan.probe != nil {
+		op.Probe = x.m.prober.about(x.plan.probe, x.request, op)
+	}
+	return x.m.guard.Begin(x.request.Context(), op)
 }
 
 func (x *exchange) operation() refrain.Operation {
