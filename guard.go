@@ -121,6 +121,12 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 	return a, true
 }
 
+// ID returns the name that an operation has in the store, by its scope and key.
+func (g *Guard) ID(op Operation) ID {
+	id, _ := g.identity.of(&op)
+	return id
+}
+
 // MayRecall reports false if Recall has nothing of that key, in any scope, without looking closely.
 func (g *Guard) MayRecall(key string) bool { return g.peeker != nil || g.recall.may(key) }
 

@@ -35,14 +35,14 @@ func (c *capture) class(t *classes, chosen *choice, work *workspace) Class {
 // An ending is how an answer ends its operation, and what is recorded of it.
 type ending struct {
 	class   Class
-	keep    refrain.Keep // of a final one
 	outcome refrain.Outcome
-	kept    bool // the outcome is there
+	kept    bool         // the outcome is there
+	keep    refrain.Keep // for how long, if it is final
 }
 
-// ending returns that of the answer under the class, to be kept so long if it is final. An answer that does not tell whether the operation happened is kept
+// ending returns that of the answer under the class. An answer that does not tell whether the operation happened is kept
 // only if nobody can take it for a success.
-func (c *capture) ending(class Class, keep refrain.Keep, work *workspace) ending {
+func (c *capture) ending(class Class, work *workspace) ending {
 	if class == Release || class == Unknown && (c.status < 400 || c.truncated) {
 		return ending{class: class}
 	}
@@ -57,7 +57,7 @@ func (c *capture) ending(class Class, keep refrain.Keep, work *workspace) ending
 	n := len(meta)
 	kept := append(append(make([]byte, 0, n+len(body)), meta...), body...) // one allocation for both
 	o := refrain.Outcome{Status: c.status, Meta: kept[:n:n], Body: kept[n:], Omitted: c.omitted}
-	return ending{class: class, keep: keep, outcome: o, kept: true}
+	return ending{class: class, outcome: o, kept: true}
 }
 
 // settle ends the attempt's claim.

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-
-	"github.com/refrain-dev/refrain"
 )
 
 // A Class says what an answer means for its operation.
@@ -57,7 +55,12 @@ type classes struct {
 	listed503 bool
 	headers   []HeaderRule
 	bodies    []bodyRule
-	failures  refrain.Keep
+}
+
+// A bodyRule is a BodyRule compiled.
+type bodyRule struct {
+	at    *pointer
+	class Class
 }
 
 func (o Outcomes) withDefaults() Outcomes {
@@ -73,21 +76,12 @@ func (o Outcomes) withDefaults() Outcomes {
 	return o
 }
 
-// failures returns how long final answers of status 400 or above are kept, under the policy with its defaults.
-func (o *Outcomes) failures(op *refrain.Policy) refrain.Keep {
-	k := o.Failures
-	orElse(&k.Retention, op.Retention)
-	orElse(&k.Tombstone, op.Tombstone)
-	k.Tombstone = max(0, k.Tombstone)
-	return k
-}
-
 // compile lays classes under single statuses, and defaults under what was asked for.
 func (o Outcomes) compile() (*classes, error) {
+	t := &classes{}
 	if o.Failures.Retention < 0 {
-		return nil, fmt.Errorf("outcomes: failures: the retention is %s; it must not be negative", o.Failures.Retention)
+		return nil, fmt.Errorf("outcomes: failures: retention is %s; it must not be negative", o.Failures.Retention)
 	}
-	t := &classes{failures: o.Failures}
 	if err := t.addRules(&o); err != nil {
 		return nil, err
 	}
@@ -121,7 +115,7 @@ func (t *classes) lay(c Class, entries []string, single, explicit bool, chosen m
 	for _, e := range entries {
 		from, to, err := statuses(e)
 		if err != nil {
-			return err
+			return fmt.Errorf("outcomes: %w", err)
 		}
 		if (from == to) != single {
 			continue
@@ -148,7 +142,7 @@ func statuses(entry string) (from, to int, err error) {
 	}
 	from, err = strconv.Atoi(entry)
 	if err != nil || from < 200 || from > 599 {
-		return 0, 0, fmt.Errorf("outcomes: %q is neither a class (2xx to 5xx) nor a status (200 to 599)", entry)
+		return 0, 0, fmt.Errorf("%q is neither a class (2xx to 5xx) nor a status (200 to 599)", entry)
 	}
 	return from, from, nil
 }
@@ -162,11 +156,11 @@ func (t *classes) addRules(o *Outcomes) error {
 		t.headers = append(t.headers, r)
 	}
 	for _, r := range o.Bodies {
-		rule, err := r.compile()
-		if err != nil {
-			return fmt.Errorf("outcomes: bodies: %w", err)
+		at, err := newPointer(r.Pointer)
+		if err != nil || r.Class < Final || r.Class > Unknown {
+			return fmt.Errorf("outcomes: bodies: %q with the class %d is no rule: %w", r.Pointer, r.Class, err)
 		}
-		t.bodies = append(t.bodies, rule)
+		t.bodies = append(t.bodies, bodyRule{at, r.Class})
 	}
 	return nil
 }
@@ -188,18 +182,12 @@ func (t *classes) classify(c *capture, work *workspace) Class {
 			return r.Class
 		}
 	}
-	if class := t.byBody(c, work); class != 0 {
-		return class
+	for _, r := range t.bodies {
+		if found, ok := r.at.find(c.body, work); ok && isThere(found) {
+			return r.class
+		}
 	}
 	return t.byStatus(c.status, c.header)
-}
-
-// keep returns how long a final answer of the status is kept.
-func (t *classes) keep(status int) refrain.Keep {
-	if status < http.StatusBadRequest {
-		return refrain.Keep{}
-	}
-	return t.failures
 }
 
 func (t *classes) byStatus(status int, h http.Header) Class {

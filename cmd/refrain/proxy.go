@@ -67,9 +67,6 @@ func runProxy(s *settings) error {
 			if err == nil && cfg.Upstream == nil {
 				err = misuse{errNoUpstream}
 			}
-			if err == nil {
-				err = cfg.ReadSecrets()
-			}
 			return cfg, err
 		},
 		Logger:  log,

@@ -15,8 +15,8 @@ type contradiction struct {
 // reported where the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
-	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkFingerprint(), p.checkOutcome(), p.checkFailures(),
-		p.checkVerify())
+	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkScope(), p.checkFingerprint(),
+		p.checkOutcome(), p.checkVerify(), p.checkProbe())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue
@@ -43,13 +43,8 @@ func (p *Policy) checkWait() []contradiction {
 }
 
 func (p *Policy) checkKey() []contradiction {
-	switch who := p.Principal; {
-	case len(p.Key.From) == 0:
+	if len(p.Key.From) == 0 {
 		return contradict("key.from", "is empty; write header:Idempotency-Key")
-	case len(who) == 0:
-		return contradict("scope.principal", "is empty; write none if all callers are one and the same")
-	case len(who) > 1 && slices.Contains(who, "none"):
-		return contradict("scope.principal", "none stands alone; remove it or the others")
 	}
 	return nil
 }
@@ -87,17 +82,10 @@ func (p *Policy) checkOutcome() (all []contradiction) {
 	return all
 }
 
-// checkFailures sees to it that there are failures to keep.
-func (p *Policy) checkFailures() []contradiction {
-	field := p.firstGiven("outcome.failures.")
-	failing := func(s string) bool { return s[0] >= '4' }
-	if field == "" || len(p.Outcomes.Headers) > 0 || len(p.Outcomes.Bodies) > 0 || slices.ContainsFunc(p.Outcomes.Final, failing) {
-		return nil
-	}
-	return contradict(field, "has no effect: outcome.final (%s) has no status of 400 or above", p.origins["outcome.final"])
-}
+// givenBelow reports whether the file gives a field with the prefix.
+func (p *Policy) givenBelow(prefix string) bool { return p.firstGiven(prefix) != "" }
 
-// firstGiven returns the first field with the prefix that is given, empty if none is.
+// firstGiven returns the first field with the prefix that the file gives, "" if there is none.
 func (p *Policy) firstGiven(prefix string) (field string) {
 	for name := range p.origins {
 		if strings.HasPrefix(name, prefix) && (field == "" || name < field) {

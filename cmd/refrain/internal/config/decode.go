@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -230,7 +231,7 @@ func (v value) scalar() (string, bool) {
 	case *ast.NullNode:
 		v.fault("has no value")
 	case *ast.MappingNode:
-		if text, ok := unsplit(n); ok {
+		if text, ok := oneScalar(n); ok {
 			return text, true
 		}
 		v.fault("expected a single value, got %s", describe(v.node))
@@ -240,19 +241,18 @@ func (v value) scalar() (string, bool) {
 	return "", false
 }
 
-// unsplit returns the text of a value such as env:NAME in a list in brackets within braces, which the parser takes for a
-// mapping although no space follows the colon.
-func unsplit(n *ast.MappingNode) (string, bool) {
-	if len(n.Values) != 1 || n.IsFlowStyle {
+// oneScalar returns the text of what the parser takes for a mapping and YAML does not: in [jwt:sub], no space follows the colon
+// (YAML 1.2.2, section 7.3.3).
+func oneScalar(n *ast.MappingNode) (string, bool) {
+	if n.IsFlowStyle || len(n.Values) != 1 {
 		return "", false
 	}
-	pair := n.Values[0]
-	name, text := pair.Key.GetToken(), pair.Value.GetToken()
-	end := name.Position.Column + len(name.Value)
-	if name.Position.Line != text.Position.Line || text.Position.Column != end+1 {
+	key, value := n.Values[0].Key.GetToken(), n.Values[0].Value.GetToken()
+	end := key.Position.Column + utf8.RuneCountInString(key.Value)
+	if key.Type != token.StringType || value.Type != token.StringType || value.Position.Column != end+1 {
 		return "", false
 	}
-	return name.Value + ":" + text.Value, true
+	return key.Value + ":" + value.Value, true
 }
 
 // fields reads a mapping into those fields whose names begin with prefix.
@@ -300,7 +300,7 @@ func describe(n ast.Node) string {
 	case ast.TagType:
 		return "a tag; write the value alone"
 	}
-	return "a single value" // which is not repeated: it may be a secret
+	return fmt.Sprintf("%q", n.GetToken().Value)
 }
 
 func join(path, name string) string {

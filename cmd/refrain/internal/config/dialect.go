@@ -5,21 +5,14 @@ import (
 	"strings"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
-	"github.com/refrain-dev/refrain/webhook"
 )
 
 // dialects are those that a file may name: the built-in ones and its own.
 type dialects struct {
-	all    []refrainhttp.Dialect
-	signed map[string]webhook.Scheme // how the senders sign whose dialect it is
+	all []refrainhttp.Dialect
 }
 
-func newDialects() *dialects {
-	return &dialects{refrainhttp.Dialects(), map[string]webhook.Scheme{
-		"standard-webhooks": webhook.StandardWebhooks, "github": webhook.GitHub, "shopify": webhook.Shopify,
-		"slack": webhook.Slack, "twilio": webhook.Twilio, "stripe-events": webhook.Stripe,
-	}}
-}
+func newDialects() *dialects { return &dialects{refrainhttp.Dialects()} }
 
 func (ds *dialects) names() (all []string) {
 	for _, d := range ds.all {
@@ -46,7 +39,9 @@ func (ds *dialects) read(v value) {
 		}
 		base := "default"
 		p := builtin(ds)
-		fields := slices.DeleteFunc(p.fields(), func(f field) bool { return f.name == "dialect" || strings.HasPrefix(f.name, verifyPrefix) })
+		fields := slices.DeleteFunc(p.fields(), func(f field) bool {
+			return f.name == "dialect" || strings.HasPrefix(f.name, "verify.") // secrets are a route's
+		})
 		extends := field{name: "extends", read: func(v value) { base, _ = word(ds.names()).read(v) }}
 		if e, ok := m.member("extends"); ok {
 			extends.read(e)
@@ -57,9 +52,6 @@ func (ds *dialects) read(v value) {
 		d.Name, d.Contract, d.Policy = name, "this file", p.Policy
 		d.Policy.Dialect = name
 		ds.all = append(ds.all, d)
-		if scheme, ok := ds.signed[base]; ok {
-			ds.signed[name] = scheme
-		}
 	}
 }
 

@@ -120,16 +120,14 @@ func orNone(k kind[time.Duration]) kind[time.Duration] {
 	return kind[time.Duration]{read: read, show: func(d time.Duration) string { return k.show(max(0, d)) }}
 }
 
-// inherited is a kind of durations whose zero value is not shown: another setting counts then.
+// inherited is a kind of durations whose zero stands for that of another field, and is not shown.
 func inherited(k kind[time.Duration]) kind[time.Duration] {
-	show := k.show
-	k.show = func(d time.Duration) string {
+	return kind[time.Duration]{read: k.read, show: func(d time.Duration) string {
 		if d == 0 {
 			return ""
 		}
-		return show(d)
-	}
-	return k
+		return k.show(d)
+	}}
 }
 
 func boolean() kind[bool] {

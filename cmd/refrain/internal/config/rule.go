@@ -27,29 +27,16 @@ func headerRule() kind[refrainhttp.HeaderRule] {
 	return scalar(parse, show)
 }
 
-const without = " without "
-
-// bodyRule is a kind of rules such as "/errors = unknown", or "/errors without /data = release".
+// bodyRule is a kind of rules such as "/errors = unknown".
 func bodyRule() kind[refrainhttp.BodyRule] {
 	parse := func(text string) (r refrainhttp.BodyRule, err error) {
 		condition, class, err := splitRule(text)
-		if err != nil {
-			return r, err
+		if err == nil {
+			condition, err = parsePointer(condition)
 		}
-		there, missing, two := strings.Cut(condition, without)
-		r.Class = class
-		if r.Pointer, err = parsePointer(there); err == nil && two {
-			r.Without, err = parsePointer(missing)
-		}
-		return r, err
+		return refrainhttp.BodyRule{Pointer: condition, Class: class}, err
 	}
-	show := func(r refrainhttp.BodyRule) string {
-		if r.Without != "" {
-			return fmt.Sprintf("%s%s%s = %s", r.Pointer, without, r.Without, r.Class)
-		}
-		return fmt.Sprintf("%s = %s", r.Pointer, r.Class)
-	}
-	return scalar(parse, show)
+	return scalar(parse, func(r refrainhttp.BodyRule) string { return fmt.Sprintf("%s = %s", r.Pointer, r.Class) })
 }
 
 // splitRule takes a rule apart: a condition, and the class of answers that meet it.

@@ -41,8 +41,9 @@ func section(c *refrainhttp.Contract) string {
 	for _, line := range []string{
 		"Unique within: " + scope(c) + ".",
 		"Two uses of a key must have the same " + compared(c) + ".",
-		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c.Remembered)),
-		failures(c), released(c), unknown(c), waiting(c),
+		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c)),
+		failures(c),
+		released(c), unknown(c), waiting(c),
 	} {
 		if line != "" {
 			fmt.Fprintf(b, "- %s\n", line)
@@ -108,6 +109,9 @@ func scope(c *refrainhttp.Contract) string {
 	case refrainhttp.RouteNone:
 		return who
 	}
+	if names, ok := strings.CutPrefix(string(c.Scope.Route), "path:"); ok {
+		return who + " and these requests, for each `{" + strings.ReplaceAll(names, ",", "}` and `{") + "}`"
+	}
 	return who + " and these requests"
 }
 
@@ -135,19 +139,24 @@ func compared(c *refrainhttp.Contract) string {
 	return strings.Join(parts, ", ")
 }
 
-func after(remembered float64) string {
-	if remembered <= 0 {
+func after(c *refrainhttp.Contract) string {
+	if c.Remembered <= 0 {
 		return "After that the key is new."
 	}
-	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(remembered))
+	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(c.Remembered))
 }
 
+// failures says how long answers that are no successes are kept, if that differs.
 func failures(c *refrainhttp.Contract) string {
-	if c.Failures == nil {
+	switch f := c.Failures; {
+	case f == nil:
 		return ""
+	case f.Remembered <= 0:
+		return fmt.Sprintf("A failure is given again for %s; after that the key is new.", span(f.Lifetime))
+	default:
+		return fmt.Sprintf("A failure is given again for %s, and a retry is told of it for %s more.",
+			span(f.Lifetime), span(f.Remembered))
 	}
-	return fmt.Sprintf("Those of status 400 or above are given again for %s. %s", span(c.Failures.Lifetime),
-		after(c.Failures.Remembered))
 }
 
 func released(c *refrainhttp.Contract) string {
