@@ -157,8 +157,8 @@ type HeaderRule struct {
 	Class       Class
 }
 
-// A BodyRule classes answers whose body is a JSON document with something at the pointer (RFC 6901): neither null, false, zero
-// nor empty.
+// A BodyRule classes answers of JSON, by their media type, that have something at the pointer (RFC 6901): neither null, false,
+// zero nor empty. An answer that is longer than Limits.ResponseBody, or no document of a single meaning, fits no rule.
 type BodyRule struct {
 	Pointer string
 	Class   Class

@@ -123,7 +123,8 @@ func (k problemKind) describeContract() problemType {
 		}
 	case problemUnverified:
 		return problemType{
-			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false, "",
+			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false,
+			"Nothing was looked up or run: the request's signature is missing, wrong or too old.",
 		}
 	case problemCallerUnproven:
 		return problemType{
