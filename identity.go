@@ -46,9 +46,16 @@ func (i *identity) of(op *Operation) (ID, Fingerprint) {
 	in = appendString(in, op.Scope.Route)
 	in = appendString(in, op.Key)
 
-	var block [len(i.fingerprint) + len(op.Fingerprint)]byte
-	copy(block[copy(block[:], i.fingerprint[:]):], op.Fingerprint[:])
-	return sha256.Sum256(in), sha256.Sum256(block[:])
+	return sha256.Sum256(in), i.digest(&op.Fingerprint, op.FingerprintVersion)
+}
+
+// digest returns the fingerprint as it is recorded.
+func (i *identity) digest(fp *Fingerprint, version uint8) Fingerprint {
+	var block [len(i.fingerprint) + len(fp)]byte
+	copy(block[copy(block[:], i.fingerprint[:]):], fp[:])
+	sum := Fingerprint(sha256.Sum256(block[:]))
+	sum[0] = version
+	return sum
 }
 
 func appendString(b []byte, s string) []byte {

@@ -32,5 +32,9 @@ func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, e
 	if err != nil {
 		return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
 	}
-	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r), Key: key.value}), p.pattern, nil
+	who, err := p.scope.caller(r)
+	if err != nil {
+		return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
+	}
+	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r, who.principal), Key: key.value}), p.pattern, nil
 }

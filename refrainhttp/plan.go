@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,7 +17,7 @@ type plan struct {
 	key         keyReader
 	scope       scoper
 	fingerprint fingerprinter
-	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
+	strangers   fingerprinter // of requests without a principal: two with different credentials are not the same
 	classes     *classes
 	probe       *inquiry // nil unless unknown operations are asked about
 	speech      speech
@@ -32,7 +33,7 @@ func (p *Policy) Validate() error {
 	return err
 }
 
-func compile(pattern string, policy Policy, known sources) (*plan, error) {
+func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	p := &plan{pattern: pattern, policy: policy.WithDefaults()}
 	var err error
 	if p.classes, err = policy.Outcomes.compile(); err != nil {
@@ -72,7 +73,7 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	}
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {
-		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
+		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), p.scope.credentials()...)
 	}
 	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
 		policy.Fingerprint.Digest == DigestIgnore
@@ -87,8 +88,19 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 				return nil, fmt.Errorf("replay headers: %q is not a header name", name)
 			}
 		}
+		if p.replay["Set-Cookie"] && !p.scope.private() {
+			return nil, errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
+		}
 	}
 	return p, nil
+}
+
+// keep returns how long an answer with that status is kept, if it is final.
+func (p *plan) keep(status int) refrain.Keep {
+	if status >= http.StatusBadRequest {
+		return p.policy.Outcomes.Failures
+	}
+	return refrain.Keep{}
 }
 
 // canonicalNames returns the canonical form of header names.

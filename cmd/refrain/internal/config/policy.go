@@ -6,13 +6,16 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
+	"github.com/refrain-dev/refrain/webhook"
 )
 
 // A Policy is what the file says about requests: its defaults section, or a route, which begins as a copy of it. Nothing in
 // it is left to a default.
 type Policy struct {
 	refrainhttp.Policy
+	Verify Verify
 
+	verifier *webhook.Verifier // nil if nothing is to be verified
 	origins  map[string]Origin // of what is not a built-in default, by field
 	known    *dialects
 	patterns []Pattern // of the requests that it is about
@@ -49,6 +52,9 @@ func (p *Policy) given(field string) bool {
 	o, ok := p.origins[field]
 	return ok && !o.dialect
 }
+
+// OriginOf returns where the field was given.
+func (p *Policy) OriginOf(field string) Origin { return p.origins[field] }
 
 // settle completes a policy that was read whole: a default list of statuses gives up those that the file lists elsewhere.
 func (p *Policy) settle() {
