@@ -149,12 +149,11 @@ func (x *exchange) operation() refrain.Operation {
 	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
-	return refrain.Operation{
-		Scope:       x.plan.scope.of(x.request, x.caller.principal),
-		Key:         x.key.value,
-		Fingerprint: digest.of(x.request, x.body.b, x.work),
-		Policy:      &x.plan.operation,
+	op := refrain.Operation{
+		Scope: x.plan.scope.of(x.request, x.caller.principal), Key: x.key.value, Policy: &x.plan.operation,
 	}
+	digest.put(&op, x)
+	return op
 }
 
 // bypass runs the request unprotected and marks the answer.
