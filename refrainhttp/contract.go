@@ -94,7 +94,7 @@ func (p *plan) problems() (all []ProblemContract) {
 		switch {
 		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
-			k == problemRepeat && !p.speech.repeats:
+			k == problemRepeat && !p.speech.repeats, k >= problemUnreachable: // only some handlers have an API behind them
 			continue
 		}
 		w := &p.speech.words[k]

@@ -190,6 +190,8 @@ func shapes(t *trial) {
 	check(t.send(t.keyed("")))
 	check(t.send(a.with(t.c.header, "a", "b")))
 	check(t.send(t.keyed(t.key()).saying("[1,2]", `"`+strings.Repeat("x", 2<<20)+`"`)))
+	t.script(Answer{}, Answer{Drop: true})
+	check(t.send(t.keyed(t.key())))
 	if t.under(t.sys.Required) {
 		check(t.send(t.bare()))
 	}
