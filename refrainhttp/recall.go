@@ -56,6 +56,9 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 	if x.key, err = found.key.read(r, nil, nil); err != nil {
 		return nil, false
 	}
+	if x.caller, err = found.scope.caller(r); err != nil {
+		return nil, false
+	}
 	x.body, x.work = p.m.buffers.get(), p.m.buffers.workspace()
 	defer x.release()
 	x.body.b = append(x.body.b, body...)

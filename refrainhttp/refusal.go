@@ -14,6 +14,16 @@ type refusal struct {
 	detail     string           // if empty, that of the kind
 	retryAfter int              // seconds; if zero, none
 	recorded   *refrain.Outcome // the recorded answer that is not given, if there is one
+	challenge  string           // WWW-Authenticate, if not empty
+}
+
+// unproven is the refusal of a request that a source of principals gives an error for.
+func unproven(by *principalSource, err error) refusal {
+	f := refusal{kind: problemCallerUnclear, detail: sentence(err), challenge: by.Challenge}
+	if f.challenge != "" {
+		f.kind = problemCallerUnproven
+	}
+	return f
 }
 
 // problemVariables are those of a refusal beside a mark's.
@@ -25,15 +35,16 @@ func problemVariables() []string {
 type telling struct {
 	refusal
 	*words
-	x      *exchange
+	key    string
 	status Status
+	work   *workspace // or nil
 }
 
 // value implements variables.
 func (t *telling) value(name string, p *pointer) string {
 	switch name {
 	case varKey:
-		return t.x.key.raw
+		return t.key
 	case varStatus:
 		if t.status == StatusRefused {
 			return ""
@@ -76,10 +87,10 @@ func (t *telling) about() string {
 
 // recordedAt returns what the recorded answer has at the pointer.
 func (t *telling) recordedAt(p *pointer) string {
-	if t.recorded == nil || t.x.work == nil {
+	if t.recorded == nil || t.work == nil {
 		return ""
 	}
-	b, ok := p.find(t.recorded.Body, t.x.work)
+	b, ok := p.find(t.recorded.Body, t.work)
 	if !ok {
 		return ""
 	}
@@ -105,13 +116,16 @@ func (x *exchange) refuse(status Status, f refusal) {
 }
 
 func (x *exchange) telling(status Status, f refusal) *telling {
-	return &telling{refusal: f, words: &x.plan.speech.words[f.kind], x: x, status: status}
+	return &telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key.raw, status: status, work: x.work}
 }
 
 // write answers with the words.
 func (t *telling) write(w http.ResponseWriter) {
 	h := w.Header()
 	h["Cache-Control"] = []string{"no-store"}
+	if t.challenge != "" {
+		h["Www-Authenticate"] = []string{t.challenge}
+	}
 	if t.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(t.retryAfter)}
 	}

@@ -109,6 +109,7 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // setMarks sets the fields in the header, and removes those that have no value.
 func setMarks(h http.Header, marks []mark, v variables) {
+	var lines []string // of all fields, to allocate once
 	for i := range marks {
 		m := &marks[i]
 		if m.fixed != nil {
@@ -123,8 +124,13 @@ func setMarks(h http.Header, marks []mark, v variables) {
 		}
 		if value == "" {
 			delete(h, m.name)
-		} else {
-			h[m.name] = []string{value}
+			continue
 		}
+		if lines == nil {
+			lines = make([]string, 0, len(marks)-i)
+		}
+		n := len(lines)
+		lines = append(lines, value)
+		h[m.name] = lines[n : n+1 : n+1]
 	}
 }
