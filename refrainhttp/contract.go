@@ -112,6 +112,7 @@ func (p *plan) problems() (all []ProblemContract) {
 		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
 			k == problemRepeat && !p.speech.repeats,
+			k >= problemUnreachable, // only some handlers have an API behind them
 			(k == problemCallerUnproven || k == problemCallerUnclear) && !p.scope.asks():
 			continue
 		}

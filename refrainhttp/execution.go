@@ -32,8 +32,11 @@ func (e *execution) line(i int, v string) []string {
 
 // Value implements context.Context.
 func (e *execution) Value(key any) any {
-	if key == (choiceKey{}) {
+	switch key {
+	case choiceKey{}:
 		return &e.chosen
+	case executionKey{}:
+		return e
 	}
 	return e.Context.Value(key)
 }

@@ -2,6 +2,7 @@ package refrainhttp
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 
 	"github.com/refrain-dev/refrain"
@@ -108,30 +109,38 @@ func positive(n int) string {
 
 // refuse answers with a problem.
 func (x *exchange) refuse(status Status, f refusal) {
-	w := &x.plan.speech.words[f.kind]
-	t := &telling{refusal: f, words: w, key: x.key.raw, status: status, work: x.work}
-	h := x.client.Header()
-	setMarks(h, x.plan.speech.marks, t)
+	t := x.telling(status, f)
+	setMarks(x.client.Header(), x.plan.speech.marks, t)
+	t.write(x.client)
+	x.report(status, t.words.status, f.kind)
+}
+
+func (x *exchange) telling(status Status, f refusal) *telling {
+	return &telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key.raw, status: status, work: x.work}
+}
+
+// write answers with the words.
+func (t *telling) write(w http.ResponseWriter) {
+	h := w.Header()
 	h["Cache-Control"] = []string{"no-store"}
-	if f.challenge != "" {
-		h["Www-Authenticate"] = []string{f.challenge}
+	if t.challenge != "" {
+		h["Www-Authenticate"] = []string{t.challenge}
 	}
-	if f.retryAfter > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(f.retryAfter)}
+	if t.retryAfter > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(t.retryAfter)}
 	}
 	var body []byte
-	if w.body == nil {
+	if t.body == nil {
 		h["Content-Type"] = []string{"application/problem+json"}
 		body = t.document()
 	} else {
 		h["Content-Type"] = []string{"application/json"}
-		body = []byte(w.body.expand(t, w.escape, false))
+		body = []byte(t.body.expand(t, t.escape, false))
 	}
-	setMarks(h, w.header, t)
+	setMarks(h, t.header, t)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	x.client.WriteHeader(w.status)
-	_, _ = x.client.Write(body)
-	x.report(status, w.status, f.kind)
+	w.WriteHeader(t.words.status)
+	_, _ = w.Write(body)
 }
 
 // document returns the problem document (RFC 9457).

@@ -105,6 +105,8 @@ func (p *Policy) answerFields() []field {
 		{"too_late", &a.TooLate},
 		{"unverified", &a.Unverified},
 		{"repeat", &a.Repeat},
+		{"unreachable", &a.Unreachable},
+		{"unanswered", &a.Unanswered},
 	} {
 		name := "answers." + w.name + "."
 		fields = append(fields,
