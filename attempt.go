@@ -309,7 +309,7 @@ func (a *Attempt) unsettled(s Settlement, err error) error {
 	var shown *Record // to followers
 	if errors.Is(err, ErrStale) {
 		a.guard.observe(Event{Kind: EventStale, Route: a.Route, Ending: s.Ending})
-		a.guard.log.Warn("late ending refused: a newer claim exists, or it was settled for its owner", "op", a.id, "route", a.Route, "ending", s.Ending)
+		a.guard.log.Warn("late ending refused: somebody else has settled it since", "op", a.id, "route", a.Route, "ending", s.Ending)
 	} else {
 		a.guard.observe(Event{Kind: EventUnrecorded, Route: a.Route, Ending: s.Ending, Err: err})
 		a.guard.log.Error("ending not recorded, will retry", "op", a.id, "route", a.Route, "ending", s.Ending, "err", err)

@@ -223,7 +223,7 @@ func (b *backlog) bring(e *ending) bool {
 		g.log.Info("ending recorded at last", "op", e.settlement.ID, "route", e.route, "ending", e.settlement.Ending)
 	default:
 		g.observe(Event{Kind: EventStale, Route: e.route, Ending: e.settlement.Ending})
-		g.log.Warn("late ending refused: a newer claim exists, or it was settled for its owner", "op", e.settlement.ID, "route", e.route)
+		g.log.Warn("late ending refused: somebody else has settled it since", "op", e.settlement.ID, "route", e.route)
 	}
 	if e.durable {
 		b.journalMu.Lock()

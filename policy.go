@@ -61,7 +61,10 @@ func (p *Policy) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"wait", p.Wait}, {"lease", p.Lease}, {"timeout", p.Timeout}, {"retention", p.Retention},
+		{"wait", p.Wait},
+		{"lease", p.Lease},
+		{"timeout", p.Timeout},
+		{"retention", p.Retention},
 		{"probe timeout", p.ProbeTimeout},
 	} {
 		if d.value < 0 {

@@ -134,6 +134,7 @@ func TestProbeThatDidNotHappen(t *testing.T) {
 
 // TestProbeThatCannotTell leaves the operation unknown and asks ever more seldom, whatever the reason.
 func TestProbeThatCannotTell(t *testing.T) {
+	t.Parallel()
 	for name, u := range map[string]*upstream{
 		"it says so":        {},
 		"it fails":          {finding: happened("forged"), err: errors.New("connection reset")},
@@ -193,6 +194,7 @@ func TestProbeWaitsUntilAnExecutionHasEnded(t *testing.T) {
 // TestProbeRacesALateFinish lets the owner finish while the upstream is asked, and before and after: one of the two wins, and
 // the other learns so.
 func TestProbeRacesALateFinish(t *testing.T) {
+	t.Parallel()
 	for _, finding := range []refrain.Finding{happened("probed"), {Answer: refrain.DidNotHappen}} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprint(finding.Answer, ", late ", late), func(t *testing.T) {

@@ -131,6 +131,7 @@ func TestResolveUnreadable(t *testing.T) {
 
 // TestResolveRefusesALateOwner lets an owner that was cut off end its claim after an operator did.
 func TestResolveRefusesALateOwner(t *testing.T) {
+	t.Parallel()
 	for _, e := range []refrain.Ending{refrain.Finished, refrain.Released} {
 		t.Run(e.String(), func(t *testing.T) {
 			virtual(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,16 +38,17 @@ func tourney(what string, rounds int, sides ...side) ([]score, error) {
 		order[i] = i
 	}
 	for round := range rounds {
-		line := fmt.Sprintf("%s, round %d of %d:", what, round+1, rounds)
+		var line strings.Builder
+		fmt.Fprintf(&line, "%s, round %d of %d:", what, round+1, rounds)
 		for _, i := range order {
 			v, err := sides[i].work()
 			if err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", what, sides[i].name, err)
 			}
 			rates[i] = append(rates[i], v)
-			line += fmt.Sprintf(" %s %s", sides[i].name, amount(v))
+			fmt.Fprintf(&line, " %s %s", sides[i].name, amount(v))
 		}
-		progress(fmt.Sprintf("%s, ratio %.2f", line, rates[0][round]/rates[len(sides)-1][round]))
+		progress(fmt.Sprintf("%s, ratio %.2f", &line, rates[0][round]/rates[len(sides)-1][round]))
 		slices.Reverse(order)
 	}
 	last := rates[len(sides)-1]

@@ -37,7 +37,7 @@ func command(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == "restate-handler" {
 		return serveRestateHandler(ctx, args[1])
 	}
-	if len(args) == 4 && args[0] == "relay" {
+	if len(args) > 3 && args[0] == "relay" {
 		return serveRelay(ctx, args[1], args[2], args[3])
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -1,6 +1,9 @@
 package refrainhttp
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Answers say how the middleware speaks: what marks an answer, and how those are worded that it gives itself. The zero
 // Answers are those of the default dialect: marks in header fields of their own, and problem documents (RFC 9457).
@@ -27,6 +30,9 @@ type Answers struct {
 	Marks []string
 	// OutcomeMarks are header lines of the answers that are the operation's own: executed, replayed or unrecorded.
 	OutcomeMarks []string
+	// ReleaseMarks are header lines of the answers that say that nothing happened: those that are classed as Release. They have
+	// no OutcomeMarks.
+	ReleaseMarks []string
 	// Problem words the problems that have no words of their own: each of the fields below that is empty takes its from here.
 	Problem Answer
 
@@ -71,7 +77,7 @@ func (a *Answers) of(k problemKind) (problemType, Answer) {
 }
 
 func overlay(to *Answer, a Answer) {
-	to.Header = append(to.Header[:len(to.Header):len(to.Header)], a.Header...)
+	to.Header = append(slices.Clip(to.Header), a.Header...)
 	orElse(&a.Status, to.Status)
 	orElse(&a.Code, to.Code)
 	orElse(&a.Detail, to.Detail)

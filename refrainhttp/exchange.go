@@ -77,7 +77,8 @@ func (x *exchange) turnedAway() bool {
 func (x *exchange) identify() refusal {
 	if verify := x.plan.policy.Verify; verify != nil {
 		if err := verify(x.request, x.body.b); err != nil {
-			return refusal{kind: problemUnverified, detail: sentence(err)}
+			x.m.log.Info("request refused: it is not what its sender signed", "route", x.plan.pattern, "err", err)
+			return refusal{kind: problemUnverified}
 		}
 	}
 	var body []byte

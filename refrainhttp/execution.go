@@ -101,7 +101,7 @@ func (e *execution) beforeFlow() {
 		truncated: e.chosen.incomplete.Load(),
 	}
 	e.status = StatusExecuted
-	if c.class(e.x.plan.classes, &e.chosen, e.x.work) != Release {
+	if e.class = c.class(e.x.plan.classes, &e.chosen, e.x.work); e.class != Release {
 		e.record(&c)
 	}
 	e.mark()
@@ -115,6 +115,7 @@ func (e *execution) record(c *capture) {
 	}
 	class := c.class(e.x.plan.classes, &e.chosen, e.x.work)
 	end := c.ending(class, e.x.work)
+	end.keep = e.x.plan.keep(c.status)
 	e.settle(&end)
 }
 

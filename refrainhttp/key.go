@@ -134,11 +134,8 @@ func checkBare(s string) error {
 	if err := checkPrintable(s); err != nil {
 		return err
 	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\' || c == ',':
-			return fmt.Errorf("the key has a %q; a key with one must be a quoted string (RFC 9651)", c)
-		}
+	if i := strings.IndexAny(s, `"\,`); i >= 0 {
+		return fmt.Errorf("the key has a %q; a key with one must be a quoted string (RFC 9651)", s[i])
 	}
 	return nil
 }

@@ -35,7 +35,11 @@ func newLifetime(m *Middleware) *lifetime {
 func (m *Middleware) shortestRetention() time.Duration {
 	shortest := time.Duration(0)
 	for _, p := range m.routes.plans {
-		if d := p.policy.Operation.WithDefaults().Retention; shortest == 0 || d < shortest {
+		d := p.policy.Operation.WithDefaults().Retention
+		if failed := p.policy.Outcomes.Failures.Retention; failed > 0 {
+			d = min(d, failed)
+		}
+		if shortest == 0 || d < shortest {
 			shortest = d
 		}
 	}
@@ -60,7 +64,7 @@ func (l *lifetime) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	}
 	body := l.extend(held.status, held.body.Bytes())
 	h := w.Header()
-	h.Del("Etag")
+	h.Del("ETag")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if held.status != 0 {
 		w.WriteHeader(held.status)

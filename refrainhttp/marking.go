@@ -7,7 +7,10 @@ func (x *exchange) mark(m marking) {
 	v.key = x.key.raw
 	h := x.client.Header()
 	setMarks(h, x.plan.speech.marks, v)
-	if m.status != StatusUnknown && m.status != StatusBypassed {
+	switch {
+	case m.class == Release:
+		setMarks(h, x.plan.speech.releaseMarks, v)
+	case m.status != StatusUnknown && m.status != StatusBypassed:
 		setMarks(h, x.plan.speech.outcomeMarks, v)
 	}
 }

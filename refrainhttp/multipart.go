@@ -3,6 +3,7 @@ package refrainhttp
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -18,7 +19,7 @@ func appendMultipart(b []byte, contentType string, body []byte, fields *selector
 	r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
 	for {
 		part, err := r.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b, true
 		}
 		if err != nil {

@@ -70,7 +70,8 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	if len(p.scope.principal) > 0 {
 		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
 	}
-	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && policy.Fingerprint.Digest == DigestIgnore && !p.scope.asks()
+	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
+		policy.Fingerprint.Digest == DigestIgnore
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
 		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
 			policy.Limits.RequestBody, policy.Limits.ResponseBody)
@@ -84,6 +85,14 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// keep returns how long an answer with that status is kept, if it is final.
+func (p *plan) keep(status int) refrain.Keep {
+	if status >= http.StatusBadRequest {
+		return p.policy.Outcomes.Failures
+	}
+	return refrain.Keep{}
 }
 
 // canonicalNames returns the canonical form of header names.

@@ -2,6 +2,7 @@ package refrainhttp
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -60,7 +61,7 @@ func enter(b []byte, name string) ([]byte, bool) {
 	return nil, false
 }
 
-// text returns a canonical string or number as people write it. It reports false for anything else.
+// scalarText returns a canonical string or number as people write it. It reports false for anything else.
 func scalarText(canonical []byte) (string, bool) {
 	if len(canonical) == 0 {
 		return "", false
@@ -70,10 +71,34 @@ func scalarText(canonical []byte) (string, bool) {
 		var s string
 		return s, json.Unmarshal(canonical, &s) == nil
 	case c == '-' || isDigit(c):
-		return string(canonical), true
+		return plainNumber(string(canonical)), true
 	}
 	return "", false
 }
+
+// plainNumber writes a number with an exponent without one, unless that would be long.
+func plainNumber(number string) string {
+	coefficient, exponent, _ := strings.Cut(number, "e")
+	digits, negative := strings.CutPrefix(coefficient, "-")
+	power, err := strconv.Atoi(exponent)
+	if err != nil || max(power, -power) > maxPower || strings.Contains(digits, ".") {
+		return number
+	}
+	if power >= 0 {
+		digits += strings.Repeat("0", power)
+	} else {
+		digits = strings.Repeat("0", max(0, 1-power-len(digits))) + digits
+		point := len(digits) + power
+		digits = digits[:point] + "." + digits[point:]
+	}
+	if negative {
+		return "-" + digits
+	}
+	return digits
+}
+
+// maxPower is the largest power of ten that plainNumber writes out.
+const maxPower = 30
 
 // isThere reports whether a canonical value is more than nothing: neither null, false, zero nor empty.
 func isThere(canonical []byte) bool {

@@ -81,7 +81,7 @@ func TestRepetitionEndsWithTheRetention(t *testing.T) {
 				if !again() {
 					t.Error("the outcome is not repeated, a nanosecond before its retention ends")
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				if again() {
 					t.Error("the outcome is repeated when its retention has ended")
 				}

@@ -124,7 +124,8 @@ func (x *exchange) refuse(status Status, f refusal) {
 // document returns the problem document (RFC 9457).
 func (t *telling) document() []byte {
 	b := fmt.Appendf(nil, `{"type":"%s%s","title":%q,"status":%d,"detail":%s,"code":%q,"retryable":%t,"advice":%q`,
-		ProblemBase, t.kind.describe().code, t.title, t.words.status, appendQuoted(nil, []byte(t.about())), t.code, t.retryable, t.kind.advice())
+		ProblemBase, t.kind.describe().code, t.title, t.words.status, appendQuoted(nil, []byte(t.about())), t.code, t.retryable,
+		t.kind.advice())
 	if t.retryAfter > 0 {
 		b = fmt.Appendf(b, `,"retry_after":%d`, t.retryAfter)
 	}

@@ -8,9 +8,10 @@ import (
 
 // A speech is Answers compiled.
 type speech struct {
-	marks, outcomeMarks []mark
-	words               [problemKinds]words
-	repeats             bool
+	marks, outcomeMarks, releaseMarks []mark
+
+	words   [problemKinds]words
+	repeats bool
 }
 
 // words are what one kind of problem is answered with.
@@ -43,6 +44,9 @@ func newSpeech(a *Answers) (s speech, err error) {
 	}
 	if s.outcomeMarks, err = newMarks(a.OutcomeMarks, markVariables); err != nil {
 		return s, fmt.Errorf("outcome marks: %w", err)
+	}
+	if s.releaseMarks, err = newMarks(a.ReleaseMarks, markVariables); err != nil {
+		return s, fmt.Errorf("release marks: %w", err)
 	}
 	s.repeats = a.Repeat.Status != 0
 	for k := problemNone + 1; k < problemKinds; k++ {
@@ -112,7 +116,7 @@ func setMarks(h http.Header, marks []mark, v variables) {
 			h[m.name] = m.fixed
 			continue
 		}
-		value := ""
+		var value string
 		if m.variable != "" {
 			value = v.value(m.variable, nil)
 		} else {

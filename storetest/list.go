@@ -141,7 +141,7 @@ func testListPages(t *testing.T, s refrain.Store) {
 	}
 }
 
-// testListUnderLoad lists while operations come and go: those that stay as they are are always listed.
+// testListUnderLoad lists while operations come and go: those that stay are always listed.
 func testListUnderLoad(t *testing.T, s refrain.Store) {
 	stays := newSubject(t, s)
 	stays.settle(undecided(stays.running(), nil), nil)

@@ -66,6 +66,12 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
 		})
 	}
+	for _, pattern := range cfg.Unverified() {
+		findings = append(findings, audit.Finding{
+			Level: audit.Warn, Subject: "signatures",
+			Text: pattern + " takes webhooks from anyone; name what the sender signs with in verify.secrets",
+		})
+	}
 	return findings
 }
 

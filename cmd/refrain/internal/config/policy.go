@@ -6,15 +6,18 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
+	"github.com/refrain-dev/refrain/webhook"
 )
 
 // A Policy is what the file says about requests: its defaults section, or a route, which begins as a copy of it. Nothing in
 // it is left to a default.
 type Policy struct {
 	refrainhttp.Policy
+	Verify Verify
 
-	origins map[string]Origin // of what is not a built-in default, by field
-	known   *dialects
+	verifier *webhook.Verifier // nil if nothing is to be verified
+	origins  map[string]Origin // of what is not a built-in default, by field
+	known    *dialects
 }
 
 // builtin returns the policy of a file that says nothing.
@@ -30,7 +33,9 @@ func explicit(p refrainhttp.Policy) refrainhttp.Policy {
 		value    *time.Duration
 		fallback time.Duration
 	}{
-		{&p.Operation.Lease, 30 * time.Second}, {&p.Operation.Timeout, time.Minute}, {&p.Operation.Retention, day},
+		{&p.Operation.Lease, 30 * time.Second},
+		{&p.Operation.Timeout, time.Minute},
+		{&p.Operation.Retention, day},
 		{&p.Operation.Tombstone, 7 * day},
 	} {
 		if *d.value == 0 {

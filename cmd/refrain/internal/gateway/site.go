@@ -36,6 +36,9 @@ func (g *Gateway) install(cfg *config.Config) error {
 	protected := middleware.Wrap(next.proxy)
 	next.handler = middleware.Publish(protected)
 	next.memory = proxy.NewMemory(protected.(refrainhttp.Recaller))
+	if open := cfg.Unverified(); len(open) > 0 {
+		g.log.Warn("webhooks are taken from anyone: verify.secrets is not set", "routes", open)
+	}
 	g.metrics.SetRoutes(cfg.Patterns())
 	g.site.Store(next)
 	if old != nil && old.proxy != next.proxy {

@@ -167,7 +167,7 @@ func ask(t testing.TB, v *Verifier, token, claim string) (string, error) {
 // wantRefused checks that a token is refused for that very reason. The error is the sentinel itself, so it tells nothing more.
 func wantRefused(t testing.TB, v *Verifier, token string, want error) {
 	t.Helper()
-	if who, err := ask(t, v, token, "sub"); who != "" || err != want { //nolint:errorlint // nothing may be wrapped around it
+	if who, err := ask(t, v, token, "sub"); who != "" || err != want {
 		t.Errorf("got %q, %v, want %v", who, err, want)
 	}
 }

@@ -37,7 +37,7 @@ func TestRefusals(t *testing.T) {
 	wantPrincipal(t, v, good)
 	head, tail, _ := strings.Cut(good, ".")
 	body, signature, _ := strings.Cut(tail, ".")
-	confused := signer{jose.JSONWebKey{Key: []byte(published(t, s)), KeyID: "k", Algorithm: "HS256"}}
+	confused := signer{jose.JSONWebKey{Key: published(t, s), KeyID: "k", Algorithm: "HS256"}}
 	unknown, mislabelled := s, newSigner(t, "k", "ES256")
 	unknown.KeyID = "unknown"
 	now := time.Now()
@@ -151,7 +151,7 @@ func TestHeaders(t *testing.T) {
 			r.Header.Add(cfg.header(), line)
 		}
 		who, err := open(t, cfg).Principal(r, "sub")
-		if (who != "") != c.named || err != c.want { //nolint:errorlint // as in wantRefused
+		if (who != "") != c.named || err != c.want {
 			t.Errorf("%s %.40q: got %q, %v, want %v", c.header, c.lines, who, err, c.want)
 		}
 	}
@@ -179,12 +179,12 @@ func TestClaims(t *testing.T) {
 		`"` + strings.Repeat("a", maxValue-1) + `"`: false,
 	} {
 		who, err := ask(t, v, s.token(t, claims{"claim": json.RawMessage(text)}), "claim")
-		if (who != "") != named || (err == ErrClaim) == named { //nolint:errorlint // as in wantRefused
+		if (who != "") != named || (err == ErrClaim) == named {
 			t.Errorf("%.40s: got %.40q, %v", text, who, err)
 		}
 	}
 	for _, absent := range []string{"claim", "", "Sub", "SUB"} {
-		if who, err := ask(t, v, s.token(t, nil), absent); who != "" || err != ErrClaim { //nolint:errorlint // as in wantRefused
+		if who, err := ask(t, v, s.token(t, nil), absent); who != "" || err != ErrClaim {
 			t.Errorf("%q: got %q, %v", absent, who, err)
 		}
 	}

@@ -42,7 +42,7 @@ func TestBadPrefixesSayWhatWouldBeRight(t *testing.T) {
 		"":                  "neither a network such as 10.0.0.0/8 nor an IP address",
 		"proxy.example":     "neither a network",
 		"10.0.0.0/33":       "neither a network",
-		"10.0.0.0/8 ":       "neither a network",
+		"10.0.0.0 /8":       "neither a network",
 		"10.0.0.1:80":       "neither a network",
 		"fe80::1%eth0":      "neither a network",
 		"0.0.0.0/0":         "trusts everyone",

@@ -55,7 +55,8 @@ func (r *reply) Write(p []byte) (int, error) {
 
 // render puts what was written into the form in which it is sent.
 func (r *reply) render() {
-	b := append(r.wire[:0], "HTTP/1.1 "...)
+	b := r.wire[:0]
+	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(r.status), 10)
 	b = append(append(b, ' '), http.StatusText(r.status)...)
 	b = append(b, "\r\nDate: "...)
@@ -66,7 +67,8 @@ func (r *reply) render() {
 	_ = r.header.Write(&r.fields) // to memory
 	b = append(b, r.fields.Bytes()...)
 	b = append(b, "\r\n"...)
-	r.wire = append(b, r.body...)
+	b = append(b, r.body...)
+	r.wire = b
 	r.stamp()
 }
 

@@ -14,7 +14,8 @@ import (
 // Markdown writes a page with a section for each contract. Neighbours that differ in nothing but their pattern share one.
 func Markdown(out io.Writer, contracts []refrainhttp.Contract) error {
 	var b strings.Builder
-	b.WriteString("# Idempotency\n\nSending one of these requests again does not carry it out again: a retry gets the first answer.\n")
+	b.WriteString("# Idempotency\n\n")
+	b.WriteString("Sending one of these requests again does not carry it out again: a retry gets the first answer.\n")
 	for i := 0; i < len(contracts); {
 		text, n := section(&contracts[i]), i+1
 		for n < len(contracts) && section(&contracts[n]) == text {
@@ -41,6 +42,7 @@ func section(c *refrainhttp.Contract) string {
 		"Unique within: " + scope(c) + ".",
 		"Two uses of a key must have the same " + compared(c) + ".",
 		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c)),
+		failures(c),
 		released(c), unknown(c), waiting(c),
 	} {
 		if line != "" {
@@ -139,6 +141,19 @@ func after(c *refrainhttp.Contract) string {
 		return "After that the key is new."
 	}
 	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(c.Remembered))
+}
+
+// failures says how long answers that are no successes are kept, if that differs.
+func failures(c *refrainhttp.Contract) string {
+	switch f := c.Failures; {
+	case f == nil:
+		return ""
+	case f.Remembered <= 0:
+		return fmt.Sprintf("A failure is given again for %s; after that the key is new.", span(f.Lifetime))
+	default:
+		return fmt.Sprintf("A failure is given again for %s, and a retry is told of it for %s more.",
+			span(f.Lifetime), span(f.Remembered))
+	}
 }
 
 func released(c *refrainhttp.Contract) string {

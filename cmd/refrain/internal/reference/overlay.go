@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -39,7 +40,7 @@ func Overlay(out io.Writer, contracts []refrainhttp.Contract) error {
 }
 
 // ErrNoTarget says that a pattern stands for paths that an overlay cannot name. The overlay has all others.
-var ErrNoTarget = fmt.Errorf("an overlay cannot name the paths of a pattern that ends with a slash or an ellipsis")
+var ErrNoTarget = errors.New("an overlay cannot name the paths of a pattern that ends with a slash or an ellipsis")
 
 type overlay struct {
 	Overlay string   `yaml:"overlay"`

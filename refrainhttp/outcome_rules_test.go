@@ -1,0 +1,80 @@
+package refrainhttp
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/refrain-dev/refrain"
+)
+
+func TestOutcomeRules(t *testing.T) {
+	t.Parallel()
+	rules := Outcomes{
+		Headers: []HeaderRule{{"stripe-should-retry", "true", Release}, {"X-Error", "transient", Unknown}},
+		Bodies:  []BodyRule{{"/errors", Release}, {"/partial", Unknown}},
+	}
+	classes, err := rules.compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		status int
+		header http.Header
+		body   string
+		want   Class
+	}{
+		{"by status", 201, nil, `{"id":1}`, Final},
+		{"by status, unknown", 500, nil, `{"id":1}`, Unknown},
+		{"a header", 500, http.Header{"Stripe-Should-Retry": {"True"}}, "", Release},
+		{"another value", 500, http.Header{"Stripe-Should-Retry": {"maybe"}}, "", Unknown},
+		{"the first rule counts", 200, http.Header{"X-Error": {"transient"}, "Stripe-Should-Retry": {"true"}}, "", Release},
+		{"the upstream's own word comes first", 200, http.Header{"Idempotency-Outcome": {"UNKNOWN"}, "Stripe-Should-Retry": {"true"}}, "", Unknown},
+		{"a word that is none", 200, http.Header{"Idempotency-Outcome": {"perhaps"}}, "", Final},
+		{"none is no word for an upstream", 200, http.Header{"Idempotency-Outcome": {"none"}}, "", Final},
+		{"a body", 200, nil, `{"data":null,"errors":[{"message":"no"}]}`, Release},
+		{"a header comes before a body", 200, http.Header{"X-Error": {"transient"}}, `{"errors":[1]}`, Unknown},
+		{"a body comes before the status", 500, nil, `{"errors":[1]}`, Release},
+		{"an empty list is nothing", 200, nil, `{"errors":[]}`, Final},
+		{"null is nothing", 200, nil, `{"errors":null,"partial":true}`, Unknown},
+		{"no JSON", 200, nil, `errors`, Final},
+		{"no single meaning", 200, nil, `{"errors":[],"errors":[1]}`, Final},
+	} {
+		c := &capture{status: tt.status, header: tt.header, body: []byte(tt.body)}
+		if got := classes.classify(c, &workspace{}); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	for _, bad := range []Outcomes{
+		{Headers: []HeaderRule{{"a b", "x", Final}}},
+		{Headers: []HeaderRule{{"A", "x", 0}}},
+		{Bodies: []BodyRule{{"errors", Final}}},
+		{Bodies: []BodyRule{{"/errors", 9}}},
+	} {
+		if _, err := bad.compile(); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
+
+func TestResourceIDs(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"id":"PM1","x":1}`:              "PM1",
+		`{"id":10}`:                       "10",
+		`{"payments":{"id":"PM1"}}`:       "PM1",
+		`{"payments":{"x":1}}`:            "",
+		`{"a":{"id":"1"},"b":{"id":"2"}}`: "", // which?
+		`{"payments":[{"id":"PM1"}]}`:     "",
+		`{"id":null}`:                     "",
+		`[]`:                              "",
+		``:                                "",
+	} {
+		if got := resourceID(&refrain.Outcome{Body: []byte(body)}); got != want {
+			t.Errorf("%s: got %q, want %q", body, got, want)
+		}
+	}
+	if resourceID(nil) != "" {
+		t.Error("no outcome has an ID")
+	}
+}
