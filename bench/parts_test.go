@@ -80,11 +80,6 @@ func BenchmarkParts(b *testing.B) {
 	})
 }
 
-func charge(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write([]byte(answer))
-}
-
 func memory() refrain.Store { return memstore.New(memstore.Config{MaxBytes: 1 << 30}) }
 
 func nowhere() refrain.Store { return oblivious{} }
