@@ -1,8 +1,11 @@
 package refrainhttp
 
 import (
+	"cmp"
 	"strconv"
 	"time"
+
+	"github.com/refrain-dev/refrain"
 )
 
 // A Contract is what clients may rely on when they send requests that match a pattern. Its JSON is what Middleware.Publish
@@ -34,8 +37,10 @@ type Contract struct {
 	Lifetime float64 `json:"lifetime"`
 	ISO8601  string  `json:"lifetime_iso8601"`
 	// Remembered is how long after that the key is still known as used, and a retry is told so and not run.
-	Remembered float64           `json:"remembered"`
-	Problems   []ProblemContract `json:"problems"`
+	Remembered float64 `json:"remembered"`
+	// Failures is how long answers of 400 and above are given again, and remembered after that, if not as long as others.
+	Failures *FailureContract  `json:"failures,omitempty"`
+	Problems []ProblemContract `json:"problems"`
 }
 
 // A KeyContract is how a client says that two requests are the same operation.
@@ -47,6 +52,12 @@ type KeyContract struct {
 	MaxLength       int      `json:"max_length"`
 	FirstSent       string   `json:"first_sent,omitempty"`
 	FirstSentWithin float64  `json:"first_sent_within,omitempty"`
+}
+
+// A FailureContract is how long a failure is given again, and then remembered.
+type FailureContract struct {
+	Lifetime   float64 `json:"lifetime"`
+	Remembered float64 `json:"remembered"`
 }
 
 // A ProblemContract is an answer that the API itself does not give.
@@ -79,6 +90,12 @@ func (p *plan) contract() Contract {
 		},
 		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
 		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
+	}
+	if k := policy.Outcomes.Failures; k != (refrain.Keep{}) {
+		c.Failures = &FailureContract{
+			Lifetime:   cmp.Or(k.Retention, op.Retention).Seconds(),
+			Remembered: max(0, cmp.Or(k.Tombstone, op.Tombstone)).Seconds(),
+		}
 	}
 	c.Scope.Principal, c.Scope.Route = policy.Principal, policy.RouteScope
 	f := &policy.Fingerprint

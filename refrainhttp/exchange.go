@@ -77,7 +77,8 @@ func (x *exchange) turnedAway() bool {
 func (x *exchange) identify() refusal {
 	if verify := x.plan.policy.Verify; verify != nil {
 		if err := verify(x.request, x.body.b); err != nil {
-			return refusal{kind: problemUnverified, detail: sentence(err)}
+			x.m.log.Info("request refused: it is not what its sender signed", "route", x.plan.pattern, "err", err)
+			return refusal{kind: problemUnverified}
 		}
 	}
 	var body []byte
@@ -154,7 +155,7 @@ func (x *exchange) operation() refrain.Operation {
 
 // bypass runs the request unprotected and marks the answer.
 func (x *exchange) bypass() {
-	setMarks(x.client.Header(), x.plan.speech.marks, &marking{key: x.key.raw, status: StatusBypassed})
+	x.mark(marking{status: StatusBypassed})
 	x.next.ServeHTTP(x.client, x.unprotected())
 	x.report(StatusBypassed, 0, problemNone)
 }

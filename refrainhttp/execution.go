@@ -101,7 +101,7 @@ func (e *execution) beforeFlow() {
 		truncated: e.chosen.incomplete.Load(),
 	}
 	e.status = StatusExecuted
-	if c.class(e.x.plan.classes, &e.chosen, e.x.work) != Release {
+	if e.class = c.class(e.x.plan.classes, &e.chosen, e.x.work); e.class != Release {
 		e.record(&c)
 	}
 	e.mark()
@@ -115,6 +115,7 @@ func (e *execution) record(c *capture) {
 	}
 	class := c.class(e.x.plan.classes, &e.chosen, e.x.work)
 	end := c.ending(class, e.x.work)
+	end.keep = e.x.plan.keep(c.status)
 	e.settle(&end)
 }
 
@@ -132,15 +133,11 @@ func (e *execution) settle(end *ending) {
 
 // mark sets the header fields that say what the answer is.
 func (e *execution) mark() {
-	h := e.recorder.client.Header()
-	m := marking{key: e.x.key.raw, status: e.status, code: e.recorder.status, class: e.class}
+	m := marking{status: e.status, code: e.recorder.status, class: e.class}
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
 		m.expires = e.x.m.dates.format(r.Retain)
 	}
-	setMarks(h, e.x.plan.speech.marks, &m)
-	if e.status != StatusUnknown {
-		setMarks(h, e.x.plan.speech.outcomeMarks, &m)
-	}
+	e.x.mark(m)
 }
 
 // request returns the request as the handler gets it.

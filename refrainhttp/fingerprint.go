@@ -74,11 +74,7 @@ func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrai
 	b = appendIf(b, p.query, r.URL.RawQuery)
 	b = appendIf(b, p.media, essence(contentType))
 	for _, name := range p.headers {
-		values := r.Header[name]
-		b = append(b, byte(min(len(values), 255)))
-		for _, v := range values {
-			b = appendString(b, v)
-		}
+		b = appendLines(b, r.Header[name])
 	}
 	b = p.appendBody(b, contentType, body, &work.json)
 	work.b = b

@@ -123,6 +123,7 @@ func (x *exchange) record(a *refrain.Attempt) {
 		c.truncated = c.truncated || !returned
 		class := c.class(x.plan.classes, &w.chosen, x.work)
 		end := c.ending(class, x.work)
+		end.keep = x.plan.keep(c.status)
 		x.m.buffers.put(w.buf)
 		status := StatusExecuted
 		if class == Unknown {

@@ -79,6 +79,9 @@ func (o Outcomes) withDefaults() Outcomes {
 // compile lays classes under single statuses, and defaults under what was asked for.
 func (o Outcomes) compile() (*classes, error) {
 	t := &classes{}
+	if o.Failures.Retention < 0 {
+		return nil, fmt.Errorf("outcomes: failures: retention is %s; it must not be negative", o.Failures.Retention)
+	}
 	if err := t.addRules(&o); err != nil {
 		return nil, err
 	}

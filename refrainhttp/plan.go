@@ -91,6 +91,14 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	return p, nil
 }
 
+// keep returns how long an answer with that status is kept, if it is final.
+func (p *plan) keep(status int) refrain.Keep {
+	if status >= http.StatusBadRequest {
+		return p.policy.Outcomes.Failures
+	}
+	return refrain.Keep{}
+}
+
 // canonicalNames returns the canonical form of header names.
 func canonicalNames(names []string) ([]string, error) {
 	out := slices.Clone(names)

@@ -28,7 +28,7 @@ type Policy struct {
 	Limits      Limits
 	Answers     Answers
 	// Verify, if not nil, says whether a request is what its sender signed, after its body was read and before anything is
-	// looked up. Its error goes to the client, as the detail of a 401, and must not hold a secret.
+	// looked up. Its error goes to the log and must not hold a secret; the client gets a 401.
 	Verify func(r *http.Request, body []byte) error
 	// ReplayHeaders, if not nil, lists the only header fields that a replay carries besides Content-Type. If nil, a replay
 	// carries everything that was stored. Set-Cookie is stored only for a principal that nobody else has, and cannot be listed
@@ -145,6 +145,8 @@ type Outcomes struct {
 	// Idempotency-Outcome with the name of a class goes before them: it is how an upstream says it itself.
 	Headers []HeaderRule
 	Bodies  []BodyRule
+	// Failures says how long the final answers of 400 and above are kept. Its zeros stand for what the Operation says.
+	Failures refrain.Keep
 }
 
 // A HeaderRule classes answers that have a header field with that value, in any case.

@@ -34,15 +34,16 @@ func problemVariables() []string {
 type telling struct {
 	refusal
 	*words
-	x      *exchange
+	key    string
 	status Status
+	work   *workspace // or nil
 }
 
 // value implements variables.
 func (t *telling) value(name string, p *pointer) string {
 	switch name {
 	case varKey:
-		return t.x.key.raw
+		return t.key
 	case varStatus:
 		if t.status == StatusRefused {
 			return ""
@@ -85,10 +86,10 @@ func (t *telling) about() string {
 
 // recordedAt returns what the recorded answer has at the pointer.
 func (t *telling) recordedAt(p *pointer) string {
-	if t.recorded == nil || t.x.work == nil {
+	if t.recorded == nil || t.work == nil {
 		return ""
 	}
-	b, ok := p.find(t.recorded.Body, t.x.work)
+	b, ok := p.find(t.recorded.Body, t.work)
 	if !ok {
 		return ""
 	}
@@ -108,7 +109,7 @@ func positive(n int) string {
 // refuse answers with a problem.
 func (x *exchange) refuse(status Status, f refusal) {
 	w := &x.plan.speech.words[f.kind]
-	t := &telling{refusal: f, words: w, x: x, status: status}
+	t := &telling{refusal: f, words: w, key: x.key.raw, status: status, work: x.work}
 	h := x.client.Header()
 	setMarks(h, x.plan.speech.marks, t)
 	h["Cache-Control"] = []string{"no-store"}

@@ -72,14 +72,14 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
 		})
 	}
+	for _, w := range cfg.Warnings() {
+		findings = append(findings, audit.Finding{Level: audit.Warn, Subject: "configuration", Text: w.String()})
+	}
 	return findings
 }
 
 // inspectCallers looks at what principals rest on.
 func inspectCallers(cfg *config.Config) (all []audit.Finding) {
-	for _, w := range cfg.Warnings() {
-		all = append(all, audit.Finding{Level: audit.Warn, Subject: "principals", Text: w.String()})
-	}
 	if _, err := gateway.OpenTLS(cfg.TLS); err != nil {
 		all = append(all, audit.Finding{Level: audit.Fault, Subject: "encryption", Text: err.Error()})
 	}

@@ -160,16 +160,3 @@ func split(err error) []error {
 	}
 	return nil
 }
-
-// Warnings returns what is not wrong with the configuration, but weaker than it may look.
-func (c *Config) Warnings() (all Problems) {
-	const text = "client-ip is an address, not a caller: everyone behind one proxy is the same, and a client whose address changes " +
-		"between two attempts is another, whose retry runs again; prefer what a caller proves"
-	for i := range c.Routes {
-		p := &c.Routes[i].Policy
-		if slices.Contains(p.Principal, "client-ip") {
-			all = append(all, Problem{Origin: p.origins["scope.principal"], Path: "scope.principal", Text: text})
-		}
-	}
-	return all.sorted()
-}

@@ -12,6 +12,9 @@ func (c *Config) Middleware() refrainhttp.Config {
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		route := refrainhttp.Route{Policy: r.Policy.Policy}
+		if v := r.Policy.verifier; v != nil {
+			route.Policy.Verify = v.Verify
+		}
 		for _, p := range r.Match {
 			route.Match = append(route.Match, p.Text)
 		}

@@ -15,7 +15,8 @@ type contradiction struct {
 // reported where the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
-	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkScope(), p.checkFingerprint(), p.checkOutcome())
+	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkScope(), p.checkFingerprint(),
+		p.checkOutcome(), p.checkVerify())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue
@@ -81,7 +82,10 @@ func (p *Policy) checkOutcome() (all []contradiction) {
 	return all
 }
 
-// firstGiven returns the first field with the prefix that the file gives. There is one.
+// givenBelow reports whether the file gives a field with the prefix.
+func (p *Policy) givenBelow(prefix string) bool { return p.firstGiven(prefix) != "" }
+
+// firstGiven returns the first field with the prefix that the file gives, "" if there is none.
 func (p *Policy) firstGiven(prefix string) (field string) {
 	for name := range p.origins {
 		if strings.HasPrefix(name, prefix) && (field == "" || name < field) {

@@ -19,6 +19,7 @@ func (p *Policy) fields() []field {
 		bind(o, "dialect", &p.Dialect, word(p.known.names())),
 	}
 	fields = append(fields, p.requestFields()...)
+	fields = append(fields, p.verifyFields()...)
 	fields = append(fields,
 		bind(o, "in_flight.wait", &op.Wait, orNone(duration(0, time.Hour))),
 		bind(o, "outcome.final", &p.Outcomes.Final, list(status())),
@@ -26,6 +27,8 @@ func (p *Policy) fields() []field {
 		bind(o, "outcome.unknown", &p.Outcomes.Unknown, list(status())),
 		bind(o, "outcome.headers", &p.Outcomes.Headers, quiet(list(headerRule()))),
 		bind(o, "outcome.bodies", &p.Outcomes.Bodies, quiet(list(bodyRule()))),
+		bind(o, "outcome.failures.retention", &p.Outcomes.Failures.Retention, inherited(duration(time.Second, 3650*day))),
+		bind(o, "outcome.failures.tombstone", &p.Outcomes.Failures.Tombstone, inherited(orNone(duration(0, 3650*day)))),
 		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun"}, "probe")),
 		bind(o, "lease", &op.Lease, duration(100*time.Millisecond, time.Hour)),
 		bind(o, "timeout", &op.Timeout, duration(10*time.Millisecond, day)),
@@ -81,6 +84,7 @@ func (p *Policy) answerFields() []field {
 	fields := []field{
 		bind(p.origins, "answers.marks", &a.Marks, marks()),
 		bind(p.origins, "answers.outcome_marks", &a.OutcomeMarks, quiet(list(line()))),
+		bind(p.origins, "answers.release_marks", &a.ReleaseMarks, quiet(list(line()))),
 	}
 	for _, w := range []struct {
 		name   string

@@ -6,15 +6,18 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
+	"github.com/refrain-dev/refrain/webhook"
 )
 
 // A Policy is what the file says about requests: its defaults section, or a route, which begins as a copy of it. Nothing in
 // it is left to a default.
 type Policy struct {
 	refrainhttp.Policy
+	Verify Verify
 
-	origins map[string]Origin // of what is not a built-in default, by field
-	known   *dialects
+	verifier *webhook.Verifier // nil if nothing is to be verified
+	origins  map[string]Origin // of what is not a built-in default, by field
+	known    *dialects
 }
 
 // builtin returns the policy of a file that says nothing.
