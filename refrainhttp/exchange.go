@@ -137,7 +137,11 @@ func (x *exchange) decide() {
 
 // begin claims the operation.
 func (x *exchange) begin() (*refrain.Attempt, error) {
-	return x.m.guard.Begin(x.request.Context(), x.operation())
+	op := x.operation()
+	if x.plan.probe != nil {
+		op.Probe = x.m.prober.about(x.plan.probe, x.request, op)
+	}
+	return x.m.guard.Begin(x.request.Context(), op)
 }
 
 func (x *exchange) operation() refrain.Operation {
@@ -145,12 +149,11 @@ func (x *exchange) operation() refrain.Operation {
 	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
-	return refrain.Operation{
-		Scope:       x.plan.scope.of(x.request, x.caller.principal),
-		Key:         x.key.value,
-		Fingerprint: digest.of(x.request, x.body.b, x.work),
-		Policy:      &x.plan.operation,
+	op := refrain.Operation{
+		Scope: x.plan.scope.of(x.request, x.caller.principal), Key: x.key.value, Policy: &x.plan.operation,
 	}
+	digest.put(&op, x)
+	return op
 }
 
 // bypass runs the request unprotected and marks the answer.

@@ -19,6 +19,7 @@ type plan struct {
 	fingerprint fingerprinter
 	strangers   fingerprinter // of requests without a principal: two with different credentials are not the same
 	classes     *classes
+	probe       *inquiry // nil unless unknown operations are asked about
 	speech      speech
 	firstSent   string          // a header's name, or empty
 	late        bool            // the body is read before the key is looked for
@@ -50,6 +51,9 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 		p.operation.Wait = 0 // nobody waits for what is only watched
 	default:
 		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off, refuse", policy.Mode)
+	}
+	if p.probe, err = newInquiry(&policy, pattern); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
 	}
 	if p.key, err = newKeyReader(policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)

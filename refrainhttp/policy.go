@@ -12,6 +12,8 @@ type Policy struct {
 	// Operation is the core's policy. Here a zero Wait means 5 seconds, and a negative one that duplicates of an operation
 	// in flight are answered at once.
 	Operation refrain.Policy
+	// Probe asks whether an unknown operation happened, for an Operation whose Unknown is refrain.Probe.
+	Probe Probe
 	// Dialect names the contract that the policy is, for those whom Middleware.Publish tells. If empty, default.
 	Dialect string
 	// Mode is Enforce if empty.
@@ -180,6 +182,8 @@ func (p Policy) WithDefaults() Policy {
 	orElse(&p.Operation.Wait, defaultWait)
 	orElse(&p.Dialect, "default")
 	orElse(&p.Mode, Enforce)
+	orElse(&p.Probe.Method, http.MethodGet)
+	orElse(&p.Probe.Answer, Tombstone)
 	if p.Key.From == nil {
 		p.Key.From = []string{"header:" + headerKey}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -75,6 +77,12 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 	for _, w := range cfg.Warnings() {
 		findings = append(findings, audit.Finding{Level: audit.Warn, Subject: "configuration", Text: w.String()})
 	}
+	if !isLoopback(cfg.Admin) {
+		findings = append(findings, audit.Finding{
+			Level: audit.Warn, Subject: "admin",
+			Text: cfg.Admin + " is for other machines too: health and metrics are told to whoever asks; operations to this machine only",
+		})
+	}
 	return findings
 }
 
@@ -92,6 +100,16 @@ func inspectCallers(cfg *config.Config) (all []audit.Finding) {
 		all = append(all, audit.Finding{Level: audit.OK, Subject: "tokens", Text: fmt.Sprintf("keys of %d issuers read", n)})
 	}
 	return all
+}
+
+// isLoopback reports whether an address to listen on is of this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return err == nil
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
 }
 
 func report(out io.Writer, f audit.Finding) {

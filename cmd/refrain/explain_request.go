@@ -26,19 +26,31 @@ type preview struct {
 
 func (p *preview) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	outcome := &p.policy.Outcomes
-	retries := "no retry runs, and each is told so"
-	if p.Policy.Operation.Unknown == refrain.Rerun {
-		retries = "the next request runs again"
-	}
 	fmt.Fprintf(w, "  key\t%s\n", p.key())
 	fmt.Fprintf(w, "  unique within\t%s, %s\n", p.principal(), p.route())
 	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Policy.Fingerprint))
-	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(outcome.Final, " "))
-	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(outcome))
-	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(outcome.Unknown, " "), retries)
+	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.Policy.Outcomes.Final, " "))
+	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(&p.Policy.Outcomes))
+	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.Policy.Outcomes.Unknown, " "), p.retries())
 	fmt.Fprintf(w, "  as given\t%s\n", describeAnswer(p.answer))
 	return w.Flush()
+}
+
+// retries says what becomes of the retries of an unknown operation.
+func (p *preview) retries() string {
+	op := p.Policy.Operation.WithDefaults()
+	switch op.Unknown {
+	case refrain.Rerun:
+		return "the next request runs again"
+	case refrain.Probe:
+		q := &p.Policy.Probe
+		target := q.URL
+		if strings.HasPrefix(target, "/") {
+			target = strings.TrimSuffix(q.Base, "/") + target
+		}
+		return fmt.Sprintf("a retry asks %s %s whether it happened, %s after the start at the earliest", q.Method, target, op.Quiet)
+	}
+	return "no retry runs, and each is told so"
 }
 
 func (p *preview) key() string {

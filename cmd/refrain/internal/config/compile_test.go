@@ -39,8 +39,9 @@ routes:
 		Policy: refrainhttp.Policy{
 			Operation: refrain.Policy{
 				Wait: -1, Lease: time.Second, Timeout: 2 * time.Second, Retention: 3 * time.Second, Tombstone: -1,
-				Unknown: refrain.Rerun, StoreDown: refrain.FailOpen,
+				Unknown: refrain.Rerun, ProbeTimeout: 5 * time.Second, StoreDown: refrain.FailOpen,
 			},
+			Probe:   refrainhttp.Probe{Method: "GET", Base: "http://upstream", Answer: "tombstone"},
 			Dialect: "default", Mode: refrainhttp.Observe,
 			Key: refrainhttp.Key{
 				Required: true, From: []string{"header:X-Key", "header:Idempotency-Key"}, Format: refrainhttp.UUID7,

@@ -127,9 +127,12 @@ func (c *Config) read(root value) {
 	fields = append(fields, field{name: "routes", read: func(v value) { routes = v }}, field{name: "dialects", read: func(value) {}})
 	root.fields(fields, "")
 	inherited := c.Defaults.clone()
+	if routes.d == nil {
+		c.Defaults.patterns = c.everything()
+	}
 	known := c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin}, nil)
 	if routes.d == nil {
-		c.Routes = []Route{{Match: c.everything(), Policy: c.Defaults.clone()}}
+		c.Routes = []Route{{Match: c.Defaults.patterns, Policy: c.Defaults.clone()}}
 		return
 	}
 	seq, ok := routes.node.(*ast.SequenceNode)
@@ -162,6 +165,7 @@ func readRoute(v value, inherited Policy, known []contradiction) Route {
 	if _, ok := v.pairs(); ok && r.Match == nil {
 		v.fault(`needs match: the requests that it is about, such as "POST /charges"`)
 	}
+	r.Policy.patterns = r.Match
 	r.Policy.check(v, known)
 	return r
 }

@@ -16,7 +16,7 @@ type contradiction struct {
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
 	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkScope(), p.checkFingerprint(),
-		p.checkOutcome(), p.checkVerify())
+		p.checkOutcome(), p.checkVerify(), p.checkProbe())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -29,7 +30,7 @@ func (p *Policy) fields() []field {
 		bind(o, "outcome.bodies", &p.Outcomes.Bodies, quiet(list(bodyRule()))),
 		bind(o, "outcome.failures.retention", &p.Outcomes.Failures.Retention, inherited(duration(time.Second, 3650*day))),
 		bind(o, "outcome.failures.tombstone", &p.Outcomes.Failures.Tombstone, inherited(orNone(duration(0, 3650*day)))),
-		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun"}, "probe")),
+		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun", "probe"})),
 		bind(o, "lease", &op.Lease, duration(100*time.Millisecond, time.Hour)),
 		bind(o, "timeout", &op.Timeout, duration(10*time.Millisecond, day)),
 		bind(o, "retention", &op.Retention, duration(time.Second, 3650*day)),
@@ -39,7 +40,7 @@ func (p *Policy) fields() []field {
 		bind(o, "limits.request_body", &p.Limits.RequestBody, size(maxBody)),
 		bind(o, "limits.response_body", &p.Limits.ResponseBody, size(maxBody)),
 	)
-	return append(fields, p.answerFields()...)
+	return slices.Concat(fields, p.probeFields(), p.answerFields())
 }
 
 // requestFields are the settings about what a request is.

@@ -88,7 +88,7 @@ func (g *Gateway) open() (err error) {
 }
 
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
-	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, Ready: g.ready, Logger: g.log})
+	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: g.operations(), Ready: g.ready, Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
 	conns := bounded(clientsAt, maxConnections)
 	if g.encryption() != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
@@ -20,6 +21,9 @@ type site struct {
 	proxy   *proxy.Proxy
 	callers *callers.Callers
 	tls     *tls.Config // nil if connections are not encrypted
+
+	middleware *refrainhttp.Middleware
+	keep       refrain.Keep // of what an operator says of an operation whose route nobody knows
 }
 
 // install puts a configuration in force for the requests to come.
@@ -65,6 +69,7 @@ func (g *Gateway) compile(cfg *config.Config, s *site) error {
 	protected := middleware.Wrap(s.proxy)
 	s.handler = middleware.Publish(protected)
 	s.memory = proxy.NewMemory(protected.(refrainhttp.Recaller))
+	s.middleware, s.keep = middleware, cfg.LongestKeep()
 	return nil
 }
 
