@@ -279,3 +279,41 @@ defaults:
 		t.Errorf("got %d executions, want 2", n)
 	}
 }
+
+// What principals rest on is looked at before the proxy starts: keys and certificates as well as what is weak.
+func TestCheckTellsWhatPrincipalsRestOn(t *testing.T) {
+	t.Parallel()
+	i := jwttest.New(t)
+	const weak = "routes:\n  - match: POST /public\n    scope: { principal: [jwt:sub, client-ip] }\n"
+	for text, want := range map[string]struct {
+		status int
+		lines  []string
+	}{
+		i.Section() + weak: {statusGood, []string{"ok     tokens         keys of 1 issuers read", "warn   principals     "}},
+		strings.Replace(i.Section(), i.URL, "./none.json", 1): {statusFault, []string{"FAULT  tokens         jwt: no token of issuer"}},
+		"tls: { certificate: ./none.pem, key: ./none.pem }\n": {statusFault, []string{"FAULT  encryption     tls: open ./none.pem"}},
+	} {
+		got := command("check", "--config", write(t, "refrain.yaml", text), "--store", "memory:")
+		for _, line := range want.lines {
+			if got.status != want.status || !strings.Contains(got.stdout, line) {
+				t.Errorf("%s\ngot status %d and\n%s\nwant %d and %q", text, got.status, got.stdout, want.status, line)
+			}
+		}
+	}
+}
+
+// Who cannot be told apart gets no cookies, and the start says so with the line.
+func TestStartRefusesCookiesForEveryone(t *testing.T) {
+	t.Parallel()
+	for _, principal := range []string{"none", "client-ip"} {
+		file := write(t, "refrain.yaml", "upstream: http://127.0.0.1:1\nroutes:\n  - match: POST /login\n    scope: { principal: "+principal+
+			" }\n    replay: { headers: [Set-Cookie] }\n")
+		want := file + ":5:24: routes[0].replay.headers: has Set-Cookie, but scope.principal is " + principal
+		for _, name := range []string{"proxy", "check"} {
+			got := command(name, "--config", file)
+			if said := got.stdout + got.stderr; got.status != statusFault || !strings.Contains(said, want) {
+				t.Errorf("%s: got status %d and\n%s\nwant %s", name, got.status, said, want)
+			}
+		}
+	}
+}
