@@ -47,6 +47,8 @@ type KeyContract struct {
 	MaxLength       int      `json:"max_length"`
 	FirstSent       string   `json:"first_sent,omitempty"`
 	FirstSentWithin float64  `json:"first_sent_within,omitempty"`
+	// DeriveWindow is how long equal requests without a key are one operation. That is weaker than a key.
+	DeriveWindow float64 `json:"derive_window,omitempty"`
 }
 
 // A ProblemContract is an answer that the API itself does not give.
@@ -76,6 +78,7 @@ func (p *plan) contract() Contract {
 		Key: KeyContract{
 			Required: policy.Key.Required, From: policy.Key.From, Format: policy.Key.Format, MinLength: policy.Key.MinLength,
 			MaxLength: policy.Key.MaxLength, FirstSent: policy.Key.FirstSent, FirstSentWithin: policy.Key.FirstSentWithin.Seconds(),
+			DeriveWindow: policy.Key.DeriveWindow.Seconds(),
 		},
 		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
 		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),

@@ -46,6 +46,9 @@ func (x *exchange) serve() {
 	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
 	defer x.release()
 	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody); err != nil {
+		if x.outgrows(err) {
+			return
+		}
 		x.refuse(StatusRefused, bodyRefusal(err))
 		return
 	}
@@ -64,7 +67,7 @@ func (x *exchange) turnedAway() bool {
 	switch f := x.identify(); {
 	case f.kind != problemNone:
 		x.refuse(StatusRefused, f)
-	case x.key.value == "":
+	case x.key.value == "" && !x.derives():
 		x.next.ServeHTTP(x.client, x.unprotected())
 		x.report(StatusUnkeyed, 0, problemNone)
 	default:
@@ -140,17 +143,21 @@ func (x *exchange) operation() refrain.Operation {
 	if x.scope.Principal == "" {
 		digest = &x.plan.strangers
 	}
-	return refrain.Operation{
+	op := refrain.Operation{
 		Scope:       x.scope,
 		Key:         x.key.value,
 		Fingerprint: digest.of(x.request, x.body.b, x.work),
 		Policy:      &x.plan.operation,
 	}
+	if x.key.derived {
+		x.plan.derive.name(&op)
+	}
+	return op
 }
 
 // bypass runs the request unprotected and marks the answer.
 func (x *exchange) bypass() {
-	setMarks(x.client.Header(), x.plan.speech.marks, &marking{key: x.key.raw, status: StatusBypassed})
+	setMarks(x.client.Header(), x.plan.speech.marks, &marking{key: x.key, status: StatusBypassed})
 	x.next.ServeHTTP(x.client, x.unprotected())
 	x.report(StatusBypassed, 0, problemNone)
 }

@@ -133,7 +133,7 @@ func (e *execution) settle(end *ending) {
 // mark sets the header fields that say what the answer is.
 func (e *execution) mark() {
 	h := e.recorder.client.Header()
-	m := marking{key: e.x.key.raw, status: e.status, code: e.recorder.status, class: e.class}
+	m := marking{key: e.x.key, status: e.status, code: e.recorder.status, class: e.class}
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
 		m.expires = e.x.m.dates.format(r.Retain)
 	}

@@ -10,8 +10,17 @@ import (
 // A clientKey is an idempotency key: what it is, and how the client wrote it. The zero clientKey is that of a request
 // without one.
 type clientKey struct {
-	value string
-	raw   string
+	value   string
+	raw     string
+	derived bool // the client sent none: it is the request's fingerprint
+}
+
+// source says whose the key is, if not the client's.
+func (k clientKey) source() string {
+	if k.derived {
+		return "derived"
+	}
+	return ""
 }
 
 // A keyReader finds the key of a request.

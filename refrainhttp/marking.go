@@ -2,7 +2,7 @@ package refrainhttp
 
 // A marking is what the marks say of an answer that is not the middleware's own.
 type marking struct {
-	key      string
+	key      clientKey
 	status   Status
 	code     int // the answer's status
 	class    Class
@@ -14,7 +14,9 @@ type marking struct {
 func (m *marking) value(name string, _ *pointer) string {
 	switch name {
 	case varKey:
-		return m.key
+		return m.key.raw
+	case varKeySource:
+		return m.key.source()
 	case varStatus:
 		return string(m.status)
 	case varExpires:

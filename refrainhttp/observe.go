@@ -32,6 +32,10 @@ func (x *exchange) watch() {
 		x.request = &r
 	}
 	if err != nil {
+		if x.key.derived && errors.Is(err, errTooLarge) {
+			x.forward(StatusUnkeyed, 0, problemNone)
+			return
+		}
 		f := bodyRefusal(err)
 		x.forward(StatusRefused, 0, f.kind)
 		return
@@ -51,7 +55,7 @@ func (x *exchange) noted() bool {
 	switch f := x.identify(); {
 	case f.kind != problemNone:
 		x.forward(StatusRefused, 0, f.kind)
-	case x.key.value == "":
+	case x.key.value == "" && !x.derives():
 		x.forward(StatusUnkeyed, 0, problemNone)
 	default:
 		return false

@@ -20,6 +20,7 @@ type plan struct {
 	classes     *classes
 	speech      speech
 	firstSent   string          // a header's name, or empty
+	derive      *derivation     // or nil
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
@@ -59,6 +60,12 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	p.late = p.key.inBody || policy.Verify != nil
 	if p.speech, err = newSpeech(&policy.Answers); err != nil {
 		return nil, fmt.Errorf("answers: %w", err)
+	}
+	if p.derive, err = newDerivation(&policy); err != nil {
+		return nil, fmt.Errorf("key: derive: %w", err)
+	}
+	if p.derive != nil {
+		p.speech.marks = append(p.speech.marks, mark{name: headerKeySource, variable: varKeySource})
 	}
 	if p.scope, err = newScoper(policy, pattern, known); err != nil {
 		return nil, fmt.Errorf("scope: %w", err)

@@ -68,6 +68,12 @@ type Key struct {
 	// and FirstSentWithin how long ago that may be: see the OASIS Repeatable Requests. If empty, there is no such field.
 	FirstSent       string
 	FirstSentWithin time.Duration
+	// DeriveWindow gives requests without a key one that is derived from their fingerprint: equal requests of one principal
+	// are one operation while the first of them runs, and until the window has passed since its outcome was recorded. That
+	// merges double clicks and what a load balancer sends twice, and is weaker than a client's key: two requests that are
+	// meant to be two are one as well. Requests without a principal get no key, unless Principal is none. If zero, no key is
+	// derived.
+	DeriveWindow time.Duration
 }
 
 // A Format says how keys look.

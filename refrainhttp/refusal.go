@@ -33,6 +33,8 @@ func (t *telling) value(name string, p *pointer) string {
 	switch name {
 	case varKey:
 		return t.x.key.raw
+	case varKeySource:
+		return t.x.key.source()
 	case varStatus:
 		if t.status == StatusRefused {
 			return ""

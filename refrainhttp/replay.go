@@ -65,7 +65,7 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 			h[f.name] = f.lines
 		}
 	}
-	m := marking{key: x.key.raw, status: status, code: o.Status, replayed: true}
+	m := marking{key: x.key, status: status, code: o.Status, replayed: true}
 	if status == StatusReplayed {
 		m.expires = x.m.dates.format(a.Record.Retain)
 	}

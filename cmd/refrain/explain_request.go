@@ -51,6 +51,9 @@ func (p *preview) key() string {
 		}
 		places = append(places, name)
 	}
+	if p.answer.Header().Get("Idempotency-Key-Source") != "" {
+		return "derived from the request, which has none in " + strings.Join(places, ", then ")
+	}
 	return "not given; it would be read from " + strings.Join(places, ", then ")
 }
 

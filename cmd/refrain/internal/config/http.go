@@ -14,7 +14,7 @@ import (
 // ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
 var ownHeaders = []string{
 	"Idempotent-Replayed", "Idempotency-Status", "Idempotency-Expires", "Idempotency-Attempt", "Idempotency-Fence",
-	"Idempotency-Advice",
+	"Idempotency-Advice", "Idempotency-Key-Source",
 }
 
 // header is a kind of names of request headers.

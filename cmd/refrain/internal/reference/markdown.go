@@ -78,6 +78,10 @@ func key(c *refrainhttp.Contract) string {
 		}
 		text += "."
 	}
+	if c.Key.DeriveWindow > 0 {
+		text += fmt.Sprintf(" Equal requests of one caller without a key are carried out once while the first of them runs and for %s "+
+			"after its answer. Two that are meant to be two need a key each.", span(c.Key.DeriveWindow))
+	}
 	return text
 }
 
