@@ -47,6 +47,8 @@ type KeyContract struct {
 	MaxLength       int      `json:"max_length"`
 	FirstSent       string   `json:"first_sent,omitempty"`
 	FirstSentWithin float64  `json:"first_sent_within,omitempty"`
+	// SequenceWindow is how far a number may be behind the greatest one that was used.
+	SequenceWindow int `json:"sequence_window,omitempty"`
 	// DeriveWindow is how long equal requests without a key are one operation. That is weaker than a key.
 	DeriveWindow float64 `json:"derive_window,omitempty"`
 }
@@ -78,7 +80,7 @@ func (p *plan) contract() Contract {
 		Key: KeyContract{
 			Required: policy.Key.Required, From: policy.Key.From, Format: policy.Key.Format, MinLength: policy.Key.MinLength,
 			MaxLength: policy.Key.MaxLength, FirstSent: policy.Key.FirstSent, FirstSentWithin: policy.Key.FirstSentWithin.Seconds(),
-			DeriveWindow: policy.Key.DeriveWindow.Seconds(),
+			SequenceWindow: policy.Key.SequenceWindow, DeriveWindow: policy.Key.DeriveWindow.Seconds(),
 		},
 		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
 		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
@@ -97,7 +99,7 @@ func (p *plan) problems() (all []ProblemContract) {
 		switch {
 		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
-			k == problemRepeat && !p.speech.repeats:
+			k == problemRepeat && !p.speech.repeats, k == problemPassed && p.sequence == nil:
 			continue
 		}
 		w := &p.speech.words[k]

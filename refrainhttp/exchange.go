@@ -39,7 +39,7 @@ func (x *exchange) serve() {
 	}
 	room := bodyRoom(x.request, x.plan.policy.Limits.RequestBody)
 	if !x.m.bodies.take(room) {
-		x.refuse(StatusRefused, refusal{kind: problemUnavailable, retryAfter: unavailableRetry})
+		x.refuse(StatusRefused, problemUnavailable.refusal())
 		return
 	}
 	defer x.m.bodies.give(room)
@@ -97,6 +97,8 @@ func (x *exchange) identify() refusal {
 		return refusal{kind: problemKeyInvalid, detail: sentence(err)}
 	case has && x.plan.policy.Mode == Refuse:
 		return refusal{kind: problemUnsupported}
+	case has && x.uncounted():
+		return refusal{kind: problemKeyInvalid, detail: "A number counts for one caller, and the request does not say whose it is."}
 	case has && upgrades(x.request):
 		return refusal{kind: problemUpgrade}
 	}
@@ -119,6 +121,10 @@ func (x *exchange) decide() {
 	a, err := x.begin()
 	switch {
 	case err == nil && a.Verdict == refrain.Run:
+		if k := x.admit(a); k != problemNone {
+			x.refuse(StatusRefused, k.refusal())
+			return
+		}
 		x.execute(a)
 	case err == nil:
 		x.answer(a)
@@ -128,7 +134,7 @@ func (x *exchange) decide() {
 		x.bypass() // but a guard that is closing is no store that is down
 	default:
 		x.m.log.Error("request refused: the store is away", "route", x.plan.pattern, "err", err)
-		x.refuse(StatusRefused, refusal{kind: problemUnavailable, retryAfter: unavailableRetry})
+		x.refuse(StatusRefused, problemUnavailable.refusal())
 	}
 }
 

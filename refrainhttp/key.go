@@ -12,7 +12,8 @@ import (
 type clientKey struct {
 	value   string
 	raw     string
-	derived bool // the client sent none: it is the request's fingerprint
+	number  uint64 // of a sequence
+	derived bool   // the client sent none: it is the request's fingerprint
 }
 
 // source says whose the key is, if not the client's.
@@ -78,6 +79,13 @@ func (k *keyReader) read(r *http.Request, body []byte, work *workspace) (clientK
 			return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
 		case s.scheme == fromTuple:
 			return clientKey{value: raw}, nil // of several fields: there is no one way that the client wrote it
+		}
+		if s.scheme == fromSequence {
+			n, err := parseNumber(raw)
+			if err != nil {
+				return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
+			}
+			return clientKey{value: sequenceKey(n), raw: raw, number: n}, nil
 		}
 		value, err := k.parse(raw, s.scheme != fromHeader)
 		if err != nil {

@@ -74,6 +74,10 @@ func (x *exchange) witness() {
 	case err != nil:
 		x.forward(StatusRefused, 0, problemUnavailable)
 	case a.Verdict == refrain.Run:
+		if k := x.admit(a); k != problemNone {
+			x.forward(StatusRefused, 0, k)
+			return
+		}
 		x.record(a)
 	default:
 		status, code, kind := x.wouldBe(a)

@@ -21,6 +21,7 @@ type plan struct {
 	speech      speech
 	firstSent   string          // a header's name, or empty
 	derive      *derivation     // or nil
+	sequence    *sequence       // or nil
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
@@ -66,6 +67,12 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	}
 	if p.derive != nil {
 		p.speech.marks = append(p.speech.marks, mark{name: headerKeySource, variable: varKeySource})
+	}
+	if p.sequence, err = newSequence(&policy); err != nil {
+		return nil, fmt.Errorf("key: sequence: %w", err)
+	}
+	if p.sequence != nil {
+		p.operation = sequencePolicy(p.operation)
 	}
 	if p.scope, err = newScoper(policy, pattern, known); err != nil {
 		return nil, fmt.Errorf("scope: %w", err)

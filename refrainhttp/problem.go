@@ -29,6 +29,7 @@ const (
 	problemTooLate
 	problemUnverified
 	problemRepeat
+	problemPassed
 	problemKinds // how many there are
 )
 
@@ -123,6 +124,12 @@ func (k problemKind) describeContract() problemType {
 		return problemType{
 			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false, "",
 		}
+	case problemPassed:
+		return problemType{
+			"number-passed", "The number is below the window", http.StatusConflict, false,
+			"Much greater numbers were used since, and whether this one was is no longer remembered. The request was not run. " +
+				"Send a new operation with a greater number.",
+		}
 	case problemRepeat:
 		return problemType{
 			"already-done", "The operation is done already", http.StatusConflict, false,
@@ -146,7 +153,7 @@ func (k problemKind) advice() string {
 	switch k {
 	case problemInProgress, problemUnknown, problemUnavailable, problemBodyBroken, problemBodyTimeout:
 		return "same-key"
-	case problemMismatch, problemKeyMissing, problemKeyInvalid:
+	case problemMismatch, problemKeyMissing, problemKeyInvalid, problemPassed:
 		return "new-key"
 	}
 	return "none"

@@ -15,6 +15,15 @@ type refusal struct {
 	recorded   *refrain.Outcome // the recorded answer that is not given, if there is one
 }
 
+// refusal returns one that says no more than the kind.
+func (k problemKind) refusal() refusal {
+	f := refusal{kind: k}
+	if k == problemUnavailable {
+		f.retryAfter = unavailableRetry
+	}
+	return f
+}
+
 // problemVariables are those of a refusal beside a mark's.
 func problemVariables() []string {
 	return []string{"code", "title", "detail", "type", "http_status", "retryable", "retry_after", "original_status", "resource"}

@@ -42,7 +42,7 @@ func (p *preview) write(out io.Writer) error {
 func (p *preview) key() string {
 	var places []string
 	for _, from := range p.Policy.Key.From {
-		name, isHeader := strings.CutPrefix(from, "header:")
+		name, isHeader := strings.CutPrefix(strings.Replace(from, "sequence:", "header:", 1), "header:")
 		if isHeader && p.request.Header[http.CanonicalHeaderKey(name)] != nil {
 			return "from " + name
 		}

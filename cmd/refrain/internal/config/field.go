@@ -49,6 +49,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "key.max_length", &k.MaxLength, integer(1, 1024)),
 		bind(o, "key.first_sent", &k.FirstSent, header()),
 		bind(o, "key.first_sent_within", &k.FirstSentWithin, quiet(duration(0, 3650*day))),
+		bind(o, "key.sequence_window", &k.SequenceWindow, quiet(integer(1, 1_000_000))),
 		bind(o, "key.derive.window", &k.DeriveWindow, quiet(duration(100*time.Millisecond, day))),
 		bind(o, "scope.principal", &p.Principal, list(principal())),
 		bind(o, "scope.route", &p.RouteScope, word([]refrainhttp.RouteScope{"pattern", "path", "none"})),

@@ -45,8 +45,8 @@ func notTokenChar(r rune) bool {
 
 // keySource is a kind of places in a request that may hold the key.
 func keySource() kind[string] {
-	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME", nil,
-		[]string{"query", "form", "body", "tuple"})
+	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME", nil,
+		[]string{"query", "form", "body", "tuple", "sequence"})
 }
 
 // principal is a kind of places in a request that may say who it comes from.
