@@ -154,6 +154,54 @@ func TestMarkNeverFalls(t *testing.T) {
 	}
 }
 
+// A hopping store lets the mark move while it is read.
+type hopping struct {
+	refrain.Store
+	settles atomic.Int64 // how many still work
+	hop     func()       // after the next Get, once
+}
+
+func (h *hopping) Settle(ctx context.Context, s refrain.Settlement) (refrain.Record, error) {
+	if h.settles.Add(-1) < 0 {
+		return refrain.Record{}, errLost
+	}
+	return h.Store.Settle(ctx, s)
+}
+
+func (h *hopping) Get(ctx context.Context, id refrain.ID) (refrain.Record, error) {
+	r, err := h.Store.Get(ctx, id)
+	if hop := h.hop; hop != nil {
+		h.hop = nil
+		hop()
+	}
+	return r, err
+}
+
+// TestMarkIsOfOneMoment moves the mark from the second record to the first while it is read: the first was read when it still
+// held a small number that nobody had taken away, the second when it held nothing any more.
+func TestMarkIsOfOneMoment(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := &hopping{Store: memstore.New(memstore.Config{})}
+		g := guard(t, store, refrain.Config{})
+		for _, step := range []struct {
+			n       uint64
+			settles int64
+		}{{1, 9}, {2, 0}, {10, 1}} { // to the second record, to the first, to the second: the 2 stays in the first
+			store.settles.Store(step.settles)
+			raise(t, g, buyer, step.n)
+			synctest.Wait()
+		}
+		store.settles.Store(9)
+		store.hop = func() {
+			raise(t, g, buyer, 20)
+			synctest.Wait()
+		}
+		if _, mark := raise(t, g, buyer, 0); mark < 10 {
+			t.Errorf("got the mark %d, want no less than it was before", mark)
+		}
+	})
+}
+
 func TestForget(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		g := guard(t, memstore.New(memstore.Config{}), refrain.Config{})
