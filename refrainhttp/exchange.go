@@ -52,6 +52,10 @@ func (x *exchange) serve() {
 		x.refuse(StatusRefused, bodyRefusal(err))
 		return
 	}
+	if x.plan.batch != nil {
+		x.serveBatch()
+		return
+	}
 	if x.plan.late && x.turnedAway() {
 		return
 	}
@@ -68,20 +72,33 @@ func (x *exchange) turnedAway() bool {
 	case f.kind != problemNone:
 		x.refuse(StatusRefused, f)
 	case x.key.value == "" && !x.derives():
-		x.next.ServeHTTP(x.client, x.unprotected())
-		x.report(StatusUnkeyed, 0, problemNone)
+		x.pass()
 	default:
 		return false
 	}
 	return true
 }
 
-// identify finds the key and returns what is not acceptable about the request. A request may have none.
-func (x *exchange) identify() refusal {
+// pass lets a request without a key through.
+func (x *exchange) pass() {
+	x.next.ServeHTTP(x.client, x.unprotected())
+	x.report(StatusUnkeyed, 0, problemNone)
+}
+
+// verify says what is wrong with the request's signature, if the policy asks for one.
+func (x *exchange) verify() refusal {
 	if verify := x.plan.policy.Verify; verify != nil {
 		if err := verify(x.request, x.body.b); err != nil {
 			return refusal{kind: problemUnverified, detail: sentence(err)}
 		}
+	}
+	return refusal{}
+}
+
+// identify finds the key and returns what is not acceptable about the request. A request may have none.
+func (x *exchange) identify() refusal {
+	if f := x.verify(); f.kind != problemNone {
+		return f
 	}
 	var body []byte
 	if x.body != nil {

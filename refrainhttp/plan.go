@@ -22,6 +22,7 @@ type plan struct {
 	firstSent   string          // a header's name, or empty
 	derive      *derivation     // or nil
 	sequence    *sequence       // or nil
+	batch       *batching       // or nil
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
@@ -84,6 +85,10 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	if len(p.scope.principal) > 0 {
 		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
 	}
+	if p.batch, err = newBatching(&policy, p); err != nil {
+		return nil, fmt.Errorf("batch: %w", err)
+	}
+	p.late = p.late || p.batch != nil
 	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
 		policy.Fingerprint.Digest == DigestIgnore
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {

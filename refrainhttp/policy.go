@@ -18,6 +18,8 @@ type Policy struct {
 	// Mode is Enforce if empty.
 	Mode Mode
 	Key  Key
+	// Batch is about requests that are many operations.
+	Batch Batch
 	// Principal says who a request comes from: the first source that it has. Two principals never share an operation. If
 	// nil, Authorization and then X-Api-Key; requests with neither share the scope of the unknown caller. Among those, two
 	// with different cookies are never taken for the same request: the second is a mismatch.
