@@ -37,6 +37,14 @@ const (
 	maxBatch     = 1000
 )
 
+func (b Batch) withDefaults() Batch {
+	if b.Key != "" {
+		orElse(&b.Answers, b.Items)
+		orElse(&b.Limit, defaultBatch)
+	}
+	return b
+}
+
 // A batching is a Batch compiled.
 type batching struct {
 	items, answers arrayPath
@@ -72,16 +80,13 @@ func newBatching(policy *Policy, p *plan) (*batching, error) {
 
 func (b *Batch) compile(p *plan) (*batching, error) {
 	c := &batching{limit: b.Limit, operation: p.operation, fingerprint: p.fingerprint, strangers: p.strangers}
-	orElse(&c.limit, defaultBatch)
 	c.operation.Wait = 0
 	if c.fingerprint.body == BodyAuto {
 		c.fingerprint.body, c.strangers.body = BodyJSON, BodyJSON // whatever the media type is called
 	}
-	answers := b.Answers
-	orElse(&answers, b.Items)
 	var errs [4]error
 	c.items, errs[0] = newArrayPath(b.Items)
-	c.answers, errs[1] = newArrayPath(answers)
+	c.answers, errs[1] = newArrayPath(b.Answers)
 	c.key, errs[2] = newPointer(b.Key)
 	if b.Status != "" {
 		c.status, errs[3] = newPointer(b.Status)

@@ -12,7 +12,9 @@ type Contract struct {
 	Dialect string      `json:"dialect"`
 	Mode    Mode        `json:"mode"`
 	Key     KeyContract `json:"key"`
-	Scope   struct {
+	// Batch is there if a request may be many operations, each with a key of its own.
+	Batch *BatchContract `json:"batch,omitempty"`
+	Scope struct {
 		Principal []Source   `json:"principal"`
 		Route     RouteScope `json:"route"`
 	} `json:"scope"`
@@ -53,6 +55,16 @@ type KeyContract struct {
 	DeriveWindow float64 `json:"derive_window,omitempty"`
 }
 
+// A BatchContract is where the operations of one request are, as JSON pointers: the array in the body and in the answer, the key in
+// an item, and the status in its answer.
+type BatchContract struct {
+	Key     string `json:"key"`
+	Items   string `json:"items"`
+	Answers string `json:"answers"`
+	Status  string `json:"status,omitempty"`
+	Limit   int    `json:"limit"`
+}
+
 // A ProblemContract is an answer that the API itself does not give.
 type ProblemContract struct {
 	Code   string `json:"code"`
@@ -84,6 +96,10 @@ func (p *plan) contract() Contract {
 		},
 		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
 		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
+	}
+	if p.batch != nil {
+		b := BatchContract(policy.Batch)
+		c.Batch = &b
 	}
 	c.Scope.Principal, c.Scope.Route = policy.Principal, policy.RouteScope
 	f := &policy.Fingerprint

@@ -197,6 +197,7 @@ func (p Policy) WithDefaults() Policy {
 	if slices.ContainsFunc(p.Key.From, isSequence) {
 		orElse(&p.Key.SequenceWindow, defaultWindow)
 	}
+	p.Batch = p.Batch.withDefaults()
 	orElse(&p.Key.Format, Lenient)
 	orElse(&p.Key.MinLength, 1)
 	orElse(&p.Key.MaxLength, defaultKeyLength)

@@ -40,6 +40,9 @@ func (p *preview) write(out io.Writer) error {
 }
 
 func (p *preview) key() string {
+	if b := &p.Policy.Batch; b.Key != "" {
+		return "from each item of the batch, at " + b.Items + " " + b.Key
+	}
 	var places []string
 	for _, from := range p.Policy.Key.From {
 		name, isHeader := strings.CutPrefix(strings.Replace(from, "sequence:", "header:", 1), "header:")

@@ -15,7 +15,7 @@ type contradiction struct {
 // reported where the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
-	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkSequence(), p.checkDerive(), p.checkFingerprint(), p.checkOutcome())
+	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkSequence(), p.checkDerive(), p.checkBatch(), p.checkFingerprint(), p.checkOutcome())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue

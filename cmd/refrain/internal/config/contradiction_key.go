@@ -3,13 +3,18 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
+
+func (p *Policy) isSequence() bool {
+	return slices.ContainsFunc(p.Key.From, func(from string) bool { return strings.HasPrefix(from, "sequence:") })
+}
 
 // checkSequence sees to it that a number is a whole key.
 func (p *Policy) checkSequence() []contradiction {
 	k := &p.Key
-	isSequence := func(from string) bool { return strings.HasPrefix(from, "sequence:") }
-	if !slices.ContainsFunc(k.From, isSequence) {
+	if !p.isSequence() {
 		if p.given("key.sequence_window") {
 			return contradict("key.sequence_window", "has no effect: key.from is [%s] (%s); it needs sequence:NAME",
 				strings.Join(k.From, ", "), p.origins["key.from"])
@@ -52,6 +57,30 @@ func (p *Policy) checkDerive() []contradiction {
 	case !slices.Contains(f.Of, "method") || !slices.Contains(f.Of, "path") || !slices.Contains(f.Of, "query"):
 		return contradict(field, "fingerprint.of is [%s] (%s): requests that differ in the rest would be one operation; "+
 			"it needs method, path and query", strings.Join(f.Of, ", "), p.origins["fingerprint.of"])
+	}
+	return nil
+}
+
+// checkBatch sees to it that a batch has the keys of its items and no other.
+func (p *Policy) checkBatch() []contradiction {
+	k, b := &p.Key, &p.Batch
+	inBody := slices.ContainsFunc(k.From, func(from string) bool {
+		return strings.HasPrefix(from, "body:") || strings.HasPrefix(from, "form:") || strings.HasPrefix(from, "tuple:") && strings.Contains(from, "/")
+	})
+	const needs = "has no place beside batch (%s), whose items have keys of their own; remove one of them"
+	switch {
+	case b.Key == "" && *b == refrainhttp.Batch{}:
+		return nil
+	case b.Key == "":
+		return contradict(p.firstGiven("batch."), "needs batch.key: where in an item its key is, such as /id")
+	case inBody, p.isSequence():
+		return contradict("key.from", needs, p.origins["batch.key"])
+	case k.DeriveWindow != 0:
+		return contradict("key.derive.window", needs, p.origins["batch.key"])
+	case k.FirstSent != "":
+		return contradict("key.first_sent", needs, p.origins["batch.key"])
+	case p.Mode == "observe":
+		return contradict("batch.key", "mode is observe (%s), and a batch cannot be observed; use enforce or off here", p.origins["mode"])
 	}
 	return nil
 }

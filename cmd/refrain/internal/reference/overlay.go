@@ -101,6 +101,9 @@ func target(pattern string) string {
 func describe(c *refrainhttp.Contract) operation {
 	o := operation{Responses: map[string]response{}}
 	for _, from := range c.Key.From {
+		if c.Batch != nil {
+			break // its items say it
+		}
 		in, name, _ := strings.Cut(from, ":")
 		if in == "sequence" {
 			in = "header"
