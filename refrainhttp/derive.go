@@ -18,8 +18,8 @@ type derivation struct {
 	anyone    bool // there are no principals to tell apart
 }
 
-// newDerivation returns that of the policy, whose defaults are explicit, or nil.
-func newDerivation(p *Policy) (*derivation, error) {
+// newDerivation returns that of the policy, whose defaults are explicit and whose keyed operations have op, or nil.
+func newDerivation(p *Policy, op refrain.Policy) (*derivation, error) {
 	window := p.Key.DeriveWindow
 	switch {
 	case window == 0:
@@ -38,7 +38,7 @@ func newDerivation(p *Policy) (*derivation, error) {
 			return nil, errors.New("requests that differ in their " + part + " would be one operation; add it to what is compared")
 		}
 	}
-	return &derivation{operation: derivedPolicy(p.Operation, window), anyone: slices.Contains(p.Principal, "none")}, nil
+	return &derivation{operation: derivedPolicy(op, window), anyone: slices.Contains(p.Principal, "none")}, nil
 }
 
 // derivedPolicy returns the policy of operations with a derived key. Their outcome is kept for the window from the moment it

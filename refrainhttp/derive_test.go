@@ -232,7 +232,7 @@ func TestDerivedUnknownIsHeldForTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runs := 0
 		p := derived(10 * time.Second)
-		p.Operation.Timeout = 20 * time.Second
+		p.Operation.Timeout, p.Operation.Wait = 20*time.Second, -1
 		b := newBench(t, p, func(w http.ResponseWriter, _ *http.Request) {
 			runs++
 			time.Sleep(19 * time.Second)

@@ -63,7 +63,7 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	if p.speech, err = newSpeech(&policy.Answers); err != nil {
 		return nil, fmt.Errorf("answers: %w", err)
 	}
-	if p.derive, err = newDerivation(&policy); err != nil {
+	if p.derive, err = newDerivation(&policy, p.operation); err != nil {
 		return nil, fmt.Errorf("key: derive: %w", err)
 	}
 	if p.derive != nil {
