@@ -307,6 +307,7 @@ func TestOverlappingBatches(t *testing.T) {
 		b := newBank()
 		b.before = func(http.ResponseWriter) bool { time.Sleep(time.Second); return true }
 		bench := newBench(t, p, b.ServeHTTP)
+		start := time.Now()
 		var wg sync.WaitGroup
 		for _, ids := range [][]string{{"a", "b", "c"}, {"c", "b", "a"}, {"d", "a"}, {"a", "b", "c"}} {
 			wg.Add(1)
@@ -323,6 +324,9 @@ func TestOverlappingBatches(t *testing.T) {
 			}()
 		}
 		wg.Wait()
+		if took := time.Since(start); took >= time.Minute {
+			t.Errorf("took %s: they locked each other out", took)
+		}
 		for id, n := range b.ledger {
 			if n != 1 {
 				t.Errorf("%s ran %d times, want once", id, n)
