@@ -64,7 +64,7 @@ fuzz: ## Fuzz every target for FUZZTIME (1m)
 	@git grep -l '^func Fuzz' -- '*_test.go' | xargs -rn1 dirname | sort -u | while read -r dir; do \
 	  for target in $$(git grep -ho '^func Fuzz[A-Za-z0-9_]*' -- "$$dir/*_test.go" | cut -c6- | sort -u); do \
 	    echo "fuzz $$dir $$target"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$dir"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1000x "./$$dir"; \
 	  done; \
 	done
 

@@ -30,6 +30,9 @@ type Answers struct {
 	Marks []string
 	// OutcomeMarks are header lines of the answers that are the operation's own: executed, replayed or unrecorded.
 	OutcomeMarks []string
+	// ReleaseMarks are header lines of the answers that say that nothing happened: those that are classed as Release. They have
+	// no OutcomeMarks.
+	ReleaseMarks []string
 	// Problem words the problems that have no words of their own: each of the fields below that is empty takes its from here.
 	Problem Answer
 

@@ -101,6 +101,7 @@ type item struct {
 	attempt *refrain.Attempt
 	err     error // of asking the guard
 	class   Class
+	status  int    // of its answer
 	answer  []byte // as the client gets it
 }
 

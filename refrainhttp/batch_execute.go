@@ -84,7 +84,7 @@ func dropDigests(h http.Header) {
 // classify finds the answer of each of the n items that were forwarded, and its class.
 func (b *batchExchange) classify(chosen *choice, n int) {
 	w := &b.whole
-	w.cookies = b.scope.Principal != ""
+	w.cookies = b.caller.private()
 	w.class = w.capture.class(b.plan.classes, chosen, b.work)
 	if w.class == Final && !w.omitted {
 		a, err := b.plan.batch.answers.find(w.body, b.work)
@@ -101,10 +101,10 @@ func (b *batchExchange) classify(chosen *choice, n int) {
 		if !it.runs() {
 			continue
 		}
-		if it.class = w.class; w.mapped {
+		if it.class, it.status = w.class, w.status; w.mapped {
 			e := w.array.elements[next]
 			it.answer = w.body[e.start:e.end]
-			it.class = b.classOf(it.answer)
+			it.class, it.status = b.classOf(it.answer)
 			next++
 		}
 	}
@@ -122,22 +122,22 @@ func (w *whole) classUnmapped(b *batching) Class {
 	return Unknown
 }
 
-// classOf returns the class of one item's answer.
-func (b *batchExchange) classOf(answer []byte) Class {
+// classOf returns the class of one item's answer, and its status.
+func (b *batchExchange) classOf(answer []byte) (Class, int) {
 	at := b.plan.batch.status
 	if at == nil {
-		return b.whole.class
+		return b.whole.class, b.whole.status
 	}
 	found, ok := at.find(answer, b.work)
 	if !ok {
-		return b.whole.class
+		return b.whole.class, b.whole.status
 	}
 	text, ok := scalarText(found)
 	status, err := strconv.Atoi(text)
 	if !ok || err != nil {
-		return Unknown
+		return Unknown, 0
 	}
-	return b.plan.classes.byStatus(status, nil)
+	return b.plan.classes.byStatus(status, nil), status
 }
 
 // record ends the claims. What is recorded of an item is what the answer to a batch with only that item would have been.
@@ -167,7 +167,7 @@ func (b *batchExchange) settle(i *item, meta []byte) error {
 		if b.whole.mapped {
 			o.Body = b.whole.array.with(b.whole.body, i.answer)
 		}
-		return i.attempt.Finish(ctx, o)
+		return i.attempt.FinishFor(ctx, o, b.plan.keep(i.status))
 	case Release:
 		return i.attempt.Release(ctx)
 	}

@@ -121,9 +121,7 @@ func (b *batchExchange) recorded(it *item, base **envelope) refusal {
 
 // problem returns the document that stands for an item.
 func (b *batchExchange) problem(it *item, f refusal) []byte {
-	x := *b.exchange
-	x.key = it.key
-	t := &telling{refusal: f, words: &b.plan.speech.words[f.kind], x: &x}
+	t := &telling{refusal: f, words: &b.plan.speech.words[f.kind], key: it.key}
 	return bytes.TrimSpace(t.document())
 }
 
@@ -151,10 +149,7 @@ func (b *batchExchange) combine(base *envelope, status Status, problems bool, re
 
 func (b *batchExchange) send(status Status, code int, body []byte) {
 	h := b.client.Header()
-	setMarks(h, b.plan.speech.marks, &marking{status: status, code: code, class: b.whole.class, replayed: status == StatusReplayed})
-	if status != StatusUnknown {
-		setMarks(h, b.plan.speech.outcomeMarks, &marking{status: status, code: code})
-	}
+	b.mark(marking{status: status, code: code, class: b.whole.class, replayed: status == StatusReplayed})
 	if delete(h, "Content-Length"); bodyAllowed(code) {
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -46,6 +47,10 @@ func (x *exchange) unpack() (items []item, a array, f refusal) {
 		f = refusal{kind: problemUnsupported}
 	case len(items) > 0 && upgrades(x.request):
 		f = refusal{kind: problemUpgrade}
+	case len(items) > 0:
+		if x.caller, err = x.plan.scope.caller(x.request); err != nil {
+			f = unproven(x.caller.source, err)
+		}
 	}
 	return items, a, f
 }
@@ -91,23 +96,43 @@ func (b *batchExchange) claim() {
 // operations returns those of the items. What is around the array is a part of each.
 func (b *batchExchange) operations() []refrain.Operation {
 	p := b.plan.batch
-	b.scope = b.plan.scope.of(b.request)
-	digest := p.fingerprint
-	if b.scope.Principal == "" {
-		digest = p.strangers
+	digest := &p.fingerprint
+	if b.caller.principal == "" {
+		digest = &p.strangers
 	}
-	around := digest
-	around.fields = nil
-	envelope := around.of(b.request, b.array.with(b.body.b), b.work)
+	scope := b.plan.scope.of(b.request, b.caller.principal)
+	envelope := b.array.with(b.body.b)
 	ops := make([]refrain.Operation, len(b.items))
 	for i := range b.items {
-		own := digest.of(b.request, b.items[i].raw, b.work)
-		ops[i] = refrain.Operation{
-			Scope: b.scope, Key: b.items[i].key.value, Policy: &p.operation,
-			Fingerprint: sha256.Sum256(append(envelope[:], own[:]...)),
+		op := &ops[i]
+		*op = refrain.Operation{Scope: scope, Key: b.items[i].key.value, Policy: &p.operation}
+		digest.putItem(op, envelope, b.items[i].raw, b.request)
+		if b.plan.probe != nil {
+			op.Probe = b.m.prober.about(b.plan.probe, b.request, *op)
 		}
 	}
 	return ops
+}
+
+// putItem is put for an item of a batch.
+func (p *fingerprinter) putItem(op *refrain.Operation, envelope, raw []byte, r *http.Request) {
+	as := func(a *algorithm) refrain.Fingerprint {
+		around, work := *p, &workspace{} // of its own: several items may be compared at one time
+		around.fields = nil
+		all, own := a.digest(&around, r, envelope, work), a.digest(p, r, raw, work)
+		return sha256.Sum256(append(all[:], own[:]...))
+	}
+	op.FingerprintVersion, op.Fingerprint = p.algorithms[0].version, as(&p.algorithms[0])
+	if len(p.algorithms) == 1 {
+		return
+	}
+	op.FingerprintAs = func(version uint8) (refrain.Fingerprint, bool) {
+		i := slices.IndexFunc(p.algorithms, func(a algorithm) bool { return a.version == version })
+		if i < 0 {
+			return refrain.Fingerprint{}, false
+		}
+		return as(&p.algorithms[i]), true
+	}
 }
 
 // failure returns why the guard did not decide about some item, if it did not.

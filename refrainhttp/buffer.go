@@ -10,8 +10,9 @@ const maxPooled = 256 << 10
 
 // A workspace is memory to compute in, used again likewise.
 type workspace struct {
-	b    []byte
-	json canonicaliser
+	b       []byte
+	json    canonicaliser
+	marking marking
 }
 
 // buffers is a pool of both.
@@ -43,6 +44,7 @@ func (p *buffers) putWorkspace(w *workspace) {
 	if cap(w.b)+cap(w.json.moved)+cap(w.json.members)*memberSize > maxPooled {
 		return
 	}
+	w.marking = marking{}
 	p.work.Put(w)
 }
 

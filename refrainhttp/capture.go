@@ -36,7 +36,8 @@ func (c *capture) class(t *classes, chosen *choice, work *workspace) Class {
 type ending struct {
 	class   Class
 	outcome refrain.Outcome
-	kept    bool // the outcome is there
+	kept    bool         // the outcome is there
+	keep    refrain.Keep // for how long, if it is final
 }
 
 // ending returns that of the answer under the class. An answer that does not tell whether the operation happened is kept
@@ -63,7 +64,7 @@ func (c *capture) ending(class Class, work *workspace) ending {
 func (e *ending) settle(ctx context.Context, a *refrain.Attempt) error {
 	switch {
 	case e.class == Final:
-		return a.Finish(ctx, e.outcome)
+		return a.FinishFor(ctx, e.outcome, e.keep)
 	case e.class == Release:
 		return a.Release(ctx)
 	case e.kept:

@@ -1,8 +1,11 @@
 package refrainhttp
 
 import (
+	"cmp"
 	"strconv"
 	"time"
+
+	"github.com/refrain-dev/refrain"
 )
 
 // A Contract is what clients may rely on when they send requests that match a pattern. Its JSON is what Middleware.Publish
@@ -36,8 +39,10 @@ type Contract struct {
 	Lifetime float64 `json:"lifetime"`
 	ISO8601  string  `json:"lifetime_iso8601"`
 	// Remembered is how long after that the key is still known as used, and a retry is told so and not run.
-	Remembered float64           `json:"remembered"`
-	Problems   []ProblemContract `json:"problems"`
+	Remembered float64 `json:"remembered"`
+	// Failures is how long answers of 400 and above are given again, and remembered after that, if not as long as others.
+	Failures *FailureContract  `json:"failures,omitempty"`
+	Problems []ProblemContract `json:"problems"`
 }
 
 // A KeyContract is how a client says that two requests are the same operation.
@@ -63,6 +68,12 @@ type BatchContract struct {
 	Answers string `json:"answers"`
 	Status  string `json:"status,omitempty"`
 	Limit   int    `json:"limit"`
+}
+
+// A FailureContract is how long a failure is given again, and then remembered.
+type FailureContract struct {
+	Lifetime   float64 `json:"lifetime"`
+	Remembered float64 `json:"remembered"`
 }
 
 // A ProblemContract is an answer that the API itself does not give.
@@ -101,6 +112,12 @@ func (p *plan) contract() Contract {
 		b := BatchContract(policy.Batch)
 		c.Batch = &b
 	}
+	if k := policy.Outcomes.Failures; k != (refrain.Keep{}) {
+		c.Failures = &FailureContract{
+			Lifetime:   cmp.Or(k.Retention, op.Retention).Seconds(),
+			Remembered: max(0, cmp.Or(k.Tombstone, op.Tombstone)).Seconds(),
+		}
+	}
 	c.Scope.Principal, c.Scope.Route = policy.Principal, policy.RouteScope
 	f := &policy.Fingerprint
 	c.Compared.Of, c.Compared.Body, c.Compared.Include, c.Compared.Exclude = f.Of, f.Body, f.Include, f.Exclude
@@ -115,7 +132,8 @@ func (p *plan) problems() (all []ProblemContract) {
 		switch {
 		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
-			k == problemRepeat && !p.speech.repeats, k == problemPassed && p.sequence == nil:
+			k == problemRepeat && !p.speech.repeats, k == problemPassed && p.sequence == nil,
+			(k == problemCallerUnproven || k == problemCallerUnclear) && !p.scope.asks():
 			continue
 		}
 		w := &p.speech.words[k]

@@ -54,15 +54,17 @@ func derivedPolicy(p refrain.Policy, window time.Duration) refrain.Policy {
 	return p
 }
 
-// derives reports whether the request, which has no key, gets one. One from a caller whom nobody knows does not: two
-// strangers who send the same are not one.
+// derives reports whether the request, which has no key, gets one. One from a caller who is not known for certain, or not alone
+// with his principal, does not: two strangers who send the same are not one.
 func (x *exchange) derives() bool {
 	d := x.plan.derive
-	if d == nil || upgrades(x.request) || !d.anyone && x.plan.scope.of(x.request).Principal == "" {
+	if d == nil || upgrades(x.request) {
 		return false
 	}
-	x.key.derived = true
-	return true
+	var err error
+	x.caller, err = x.plan.scope.caller(x.request)
+	x.key.derived = err == nil && (d.anyone || x.caller.private())
+	return x.key.derived
 }
 
 // name makes the fingerprint the operation's key. No client's key begins with a zero byte.

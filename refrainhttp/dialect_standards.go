@@ -14,7 +14,10 @@ func ietf() Dialect {
 	}
 }
 
+// oasis says rejected only of what surely did not happen: of a request beside one that runs, or after one whose outcome is not
+// known, it says neither that nor accepted.
 func oasis() Dialect {
+	rejected := []string{"Repeatability-Result: rejected"}
 	return Dialect{
 		Name: "oasis", Contract: "OASIS Repeatable Requests 1.0", Methods: []string{"POST", "PUT", "PATCH", "DELETE"},
 		Policy: Policy{
@@ -22,15 +25,23 @@ func oasis() Dialect {
 				From: []string{"header:Repeatability-Request-ID"}, Format: UUID,
 				FirstSent: "Repeatability-First-Sent", FirstSentWithin: day,
 			},
-			Operation:  refrain.Policy{Wait: -1, Retention: day},
-			RouteScope: RouteNone,
-			Outcomes:   Outcomes{Final: []string{"2xx", "3xx", "4xx", "5xx"}, Unknown: []string{}},
+			Operation:   refrain.Policy{Wait: -1, Retention: day},
+			RouteScope:  RouteNone,
+			Fingerprint: Fingerprint{Headers: []string{"Repeatability-Client-Id"}},
+			Outcomes:    Outcomes{Final: []string{"2xx", "3xx", "4xx", "5xx"}, Unknown: []string{}},
 			Answers: Answers{
-				Marks:        statusOnly(),
-				OutcomeMarks: []string{"Repeatability-Result: accepted"},
-				Problem:      Answer{Header: []string{"Repeatability-Result: rejected"}},
-				Mismatch:     Answer{Status: 400},
-				Expired:      Answer{Status: 412},
+				Marks:         statusOnly(),
+				OutcomeMarks:  []string{"Repeatability-Result: accepted"},
+				ReleaseMarks:  rejected,
+				KeyMissing:    Answer{Header: rejected},
+				KeyInvalid:    Answer{Header: rejected},
+				Mismatch:      Answer{Status: 400, Header: rejected},
+				Expired:       Answer{Status: 412, Header: rejected},
+				TooLate:       Answer{Header: rejected},
+				Unsupported:   Answer{Header: rejected},
+				Unverified:    Answer{Header: rejected},
+				BodyTooLarge:  Answer{Header: rejected},
+				NotReplayable: Answer{Header: []string{"Repeatability-Result: accepted"}},
 			},
 		},
 	}
@@ -53,7 +64,7 @@ func acp() Dialect {
 		Name: "acp", Contract: "Agentic Commerce Protocol, rfc.agentic_checkout section 6", Methods: []string{"POST"},
 		Policy: Policy{
 			Operation:   refrain.Policy{Wait: -1, Retention: day, Tombstone: -1},
-			Key:         Key{Required: true},
+			Key:         Key{Required: true, Format: Bare},
 			RouteScope:  RoutePath,
 			Fingerprint: Fingerprint{Of: []string{}, Body: BodyJSON},
 			Outcomes:    Outcomes{Final: []string{"2xx", "3xx", "4xx"}, Release: releases("5xx"), Unknown: []string{}},
@@ -73,6 +84,7 @@ func ucp() Dialect {
 		Name: "ucp", Contract: "Universal Commerce Protocol, August 2026", Methods: []string{"POST", "PUT", "PATCH", "DELETE"},
 		Policy: Policy{
 			Operation:   refrain.Policy{Wait: -1, Retention: 2 * day},
+			Key:         Key{Format: Bare},
 			Fingerprint: Fingerprint{Of: []string{"method", "path"}, Body: BodyRaw, Digest: DigestVerify},
 			Answers:     Answers{Mismatch: Answer{Status: 409}},
 		},

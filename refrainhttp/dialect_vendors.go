@@ -8,10 +8,13 @@ func stripe() Dialect {
 	return Dialect{
 		Name: "stripe", Contract: "Stripe API v1", Methods: []string{"POST"},
 		Policy: Policy{
-			Operation:   refrain.Policy{Wait: 30 * second, Retention: day, Tombstone: -1},
-			Key:         Key{Format: Bare},
-			RouteScope:  RouteNone,
-			Fingerprint: Fingerprint{Of: []string{"method", "path", "query"}},
+			Operation:  refrain.Policy{Wait: 30 * second, Retention: day, Tombstone: -1},
+			Key:        Key{Format: Bare},
+			RouteScope: RouteNone,
+			Fingerprint: Fingerprint{
+				Of:      []string{"method", "path", "query"},
+				Headers: []string{"Stripe-Account", "Stripe-Context"}, // one credential may act for many accounts
+			},
 			Outcomes: Outcomes{
 				Final: []string{"2xx", "3xx", "4xx", "5xx"}, Release: releases("409"), Unknown: []string{},
 				Headers: []HeaderRule{{"Stripe-Should-Retry", "true", Release}, {"Stripe-Should-Retry", "false", Final}},
@@ -86,23 +89,28 @@ func checkout() Dialect {
 	}
 }
 
-// gocardless answers the repetition of a success with a conflict that names what was created.
+// gocardless answers the repetition of a success with a conflict that names what was created, whatever the second body says.
 func gocardless() Dialect {
 	const body = `{"error":{"code":${http_status},"type":"invalid_state","message":"${detail}",` +
 		`"errors":[{"reason":"${code}","message":"${detail}"}]}}`
 	const conflict = `{"error":{"code":409,"type":"invalid_state","message":"${detail}",` +
 		`"errors":[{"reason":"${code}","message":"${detail}","links":{"conflicting_resource_id":"${resource}"}}]}}`
-	repeated := Answer{
-		Status: 409, Code: "idempotent_creation_conflict", Body: conflict,
-		Detail: "A resource has already been created with this idempotency key.",
-	}
 	return Dialect{
 		Name: "gocardless", Contract: "GoCardless API idempotency keys", Methods: []string{"POST"},
 		Policy: Policy{
-			Operation: refrain.Policy{Retention: 30 * day},
-			Key:       Key{Format: Bare},
-			Outcomes:  Outcomes{Final: []string{"2xx"}, Release: []string{"3xx", "4xx", "5xx"}, Unknown: []string{}},
-			Answers:   Answers{Marks: statusOnly(), Problem: Answer{Body: body}, Mismatch: repeated, Repeat: repeated},
+			Operation:   refrain.Policy{Retention: 30 * day},
+			Key:         Key{Format: Bare},
+			RouteScope:  RoutePath,
+			Fingerprint: Fingerprint{Of: []string{}, Body: BodyNone},
+			Outcomes:    Outcomes{Final: []string{"2xx"}, Release: []string{"3xx", "4xx", "5xx"}, Unknown: []string{}},
+			Answers: Answers{
+				Marks:   statusOnly(),
+				Problem: Answer{Body: body},
+				Repeat: Answer{
+					Code: "idempotent_creation_conflict", Status: 409, Body: conflict,
+					Detail: "A resource has already been created with this idempotency key.",
+				},
+			},
 		},
 	}
 }

@@ -18,10 +18,10 @@ type exchange struct {
 	request *http.Request
 	start   time.Time // zero when nobody observes
 
-	key   clientKey
-	scope refrain.Scope
-	body  *buffer
-	work  *workspace
+	key    clientKey
+	caller caller
+	body   *buffer
+	work   *workspace
 }
 
 func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Request) exchange {
@@ -89,7 +89,8 @@ func (x *exchange) pass() {
 func (x *exchange) verify() refusal {
 	if verify := x.plan.policy.Verify; verify != nil {
 		if err := verify(x.request, x.body.b); err != nil {
-			return refusal{kind: problemUnverified, detail: sentence(err)}
+			x.m.log.Info("request refused: it is not what its sender signed", "route", x.plan.pattern, "err", err)
+			return refusal{kind: problemUnverified}
 		}
 	}
 	return refusal{}
@@ -114,10 +115,16 @@ func (x *exchange) identify() refusal {
 		return refusal{kind: problemKeyInvalid, detail: sentence(err)}
 	case has && x.plan.policy.Mode == Refuse:
 		return refusal{kind: problemUnsupported}
-	case has && x.uncounted():
-		return refusal{kind: problemKeyInvalid, detail: "A number counts for one caller, and the request does not say whose it is."}
 	case has && upgrades(x.request):
 		return refusal{kind: problemUpgrade}
+	}
+	if has {
+		if x.caller, err = x.plan.scope.caller(x.request); err != nil {
+			return unproven(x.caller.source, err)
+		}
+	}
+	if has && x.plan.sequence != nil && !x.caller.private() {
+		return refusal{kind: problemKeyInvalid, detail: "A number counts for one caller, and the request does not say whose it is."}
 	}
 	return x.plan.checkFirstSent(x.request.Header, has, time.Now())
 }
@@ -157,21 +164,22 @@ func (x *exchange) decide() {
 
 // begin claims the operation.
 func (x *exchange) begin() (*refrain.Attempt, error) {
-	return x.m.guard.Begin(x.request.Context(), x.operation())
+	op := x.operation()
+	if x.plan.probe != nil && !x.key.derived {
+		op.Probe = x.m.prober.about(x.plan.probe, x.request, op)
+	}
+	return x.m.guard.Begin(x.request.Context(), op)
 }
 
 func (x *exchange) operation() refrain.Operation {
-	x.scope = x.plan.scope.of(x.request)
 	digest := &x.plan.fingerprint
-	if x.scope.Principal == "" {
+	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
 	op := refrain.Operation{
-		Scope:       x.scope,
-		Key:         x.key.value,
-		Fingerprint: digest.of(x.request, x.body.b, x.work),
-		Policy:      &x.plan.operation,
+		Scope: x.plan.scope.of(x.request, x.caller.principal), Key: x.key.value, Policy: &x.plan.operation,
 	}
+	digest.put(&op, x)
 	if x.key.derived {
 		x.plan.derive.name(&op)
 	}
@@ -180,7 +188,7 @@ func (x *exchange) operation() refrain.Operation {
 
 // bypass runs the request unprotected and marks the answer.
 func (x *exchange) bypass() {
-	setMarks(x.client.Header(), x.plan.speech.marks, &marking{key: x.key, status: StatusBypassed})
+	x.mark(marking{status: StatusBypassed})
 	x.next.ServeHTTP(x.client, x.unprotected())
 	x.report(StatusBypassed, 0, problemNone)
 }

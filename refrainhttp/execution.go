@@ -101,7 +101,7 @@ func (e *execution) beforeFlow() {
 		truncated: e.chosen.incomplete.Load(),
 	}
 	e.status = StatusExecuted
-	if c.class(e.x.plan.classes, &e.chosen, e.x.work) != Release {
+	if e.class = c.class(e.x.plan.classes, &e.chosen, e.x.work); e.class != Release {
 		e.record(&c)
 	}
 	e.mark()
@@ -109,12 +109,13 @@ func (e *execution) beforeFlow() {
 
 // record settles the outcome and notes what the client is told about it.
 func (e *execution) record(c *capture) {
-	c.cookies = e.x.scope.Principal != ""
+	c.cookies = e.x.caller.private()
 	if t := sniff(c.header, c.body); t != "" && bodyAllowed(c.status) {
 		c.header["Content-Type"] = []string{t} // else the replay would be sniffed by other rules than the first answer
 	}
 	class := c.class(e.x.plan.classes, &e.chosen, e.x.work)
 	end := c.ending(class, e.x.work)
+	end.keep = e.x.keep(c.status)
 	e.settle(&end)
 }
 
@@ -132,15 +133,11 @@ func (e *execution) settle(end *ending) {
 
 // mark sets the header fields that say what the answer is.
 func (e *execution) mark() {
-	h := e.recorder.client.Header()
-	m := marking{key: e.x.key, status: e.status, code: e.recorder.status, class: e.class}
+	m := marking{status: e.status, code: e.recorder.status, class: e.class}
 	if r := &e.attempt.Record; e.status == StatusExecuted && r.State == refrain.StateDone {
 		m.expires = e.x.m.dates.format(r.Retain)
 	}
-	setMarks(h, e.x.plan.speech.marks, &m)
-	if e.status != StatusUnknown {
-		setMarks(h, e.x.plan.speech.outcomeMarks, &m)
-	}
+	e.x.mark(m)
 }
 
 // request returns the request as the handler gets it.

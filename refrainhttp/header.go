@@ -57,13 +57,14 @@ func hasElement(lines []string, element string) bool {
 	return false
 }
 
-// copyHeader copies src into dst with values that share nothing, as Header.Clone does.
-func copyHeader(dst, src http.Header) {
+// copyHeader copies src into dst with values that share nothing, as Header.Clone does. They lie in the memory of room if
+// that is enough.
+func copyHeader(dst, src http.Header, room []string) {
 	n := 0
 	for _, values := range src {
 		n += len(values)
 	}
-	room := make([]string, 0, n)
+	room = slices.Grow(room, n)
 	for name, values := range src {
 		start := len(room)
 		room = append(room, values...)

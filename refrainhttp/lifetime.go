@@ -35,7 +35,11 @@ func newLifetime(m *Middleware) *lifetime {
 func (m *Middleware) shortestRetention() time.Duration {
 	shortest := time.Duration(0)
 	for _, p := range m.routes.plans {
-		if d := p.policy.Operation.WithDefaults().Retention; shortest == 0 || d < shortest {
+		d := p.policy.Operation.WithDefaults().Retention
+		if failed := p.policy.Outcomes.Failures.Retention; failed > 0 {
+			d = min(d, failed)
+		}
+		if shortest == 0 || d < shortest {
 			shortest = d
 		}
 	}

@@ -1,5 +1,20 @@
 package refrainhttp
 
+// mark sets the header fields that say what an answer is that is not the middleware's own.
+func (x *exchange) mark(m marking) {
+	v := &x.work.marking
+	*v = m
+	v.key = x.key
+	h := x.client.Header()
+	setMarks(h, x.plan.speech.marks, v)
+	switch {
+	case m.class == Release:
+		setMarks(h, x.plan.speech.releaseMarks, v)
+	case m.status != StatusUnknown && m.status != StatusBypassed:
+		setMarks(h, x.plan.speech.outcomeMarks, v)
+	}
+}
+
 // A marking is what the marks say of an answer that is not the middleware's own.
 type marking struct {
 	key      clientKey

@@ -52,12 +52,17 @@ func (s *stored) append(b []byte) []byte {
 	for _, fields := range [...][]field{s.header, s.trailer} {
 		b = binary.AppendUvarint(b, uint64(len(fields)))
 		for _, f := range fields {
-			b = appendString(b, f.name)
-			b = binary.AppendUvarint(b, uint64(len(f.lines)))
-			for _, line := range f.lines {
-				b = appendString(b, line)
-			}
+			b = appendLines(appendString(b, f.name), f.lines)
 		}
+	}
+	return b
+}
+
+// appendLines appends the lines of a field and their number.
+func appendLines(b []byte, lines []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(lines)))
+	for _, line := range lines {
+		b = appendString(b, line)
 	}
 	return b
 }

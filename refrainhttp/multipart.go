@@ -2,14 +2,15 @@ package refrainhttp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
 )
 
-// appendMultipart appends the parts of a multipart body, each with its name, file name, media type and bytes: the boundary
-// between them, which clients make anew for each attempt, does not count. It reports false when the body is not well-formed.
+// appendMultipart appends the parts of a multipart body, each with its header and bytes: the boundary between them, which
+// clients make anew for each attempt, does not count. It reports false when the body is not well-formed.
 func appendMultipart(b []byte, contentType string, body []byte, fields *selector) ([]byte, bool) {
 	_, params, err := mime.ParseMediaType(contentType)
 	if err != nil || params["boundary"] == "" {
@@ -28,13 +29,19 @@ func appendMultipart(b []byte, contentType string, body []byte, fields *selector
 		if err != nil {
 			return b, false
 		}
-		if !fields.selects(part.FormName()) {
-			continue
+		if fields.selects(part.FormName()) {
+			b = appendString(appendFields(b, part.Header), string(content))
 		}
-		b = appendString(b, part.FormName())
-		b = appendString(b, part.FileName())
-		b = appendString(b, part.Header.Get("Content-Type"))
-		b = appendString(b, part.Header.Get("Content-Transfer-Encoding"))
-		b = appendString(b, string(content))
 	}
+}
+
+// appendFields appends all fields of a header, in the order of their names, and their number.
+func appendFields(b []byte, h map[string][]string) []byte {
+	var room [8]string
+	names := sortedNames(room[:0], h)
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, name := range names {
+		b = appendLines(appendString(b, name), h[name])
+	}
+	return b
 }

@@ -79,6 +79,9 @@ func (o Outcomes) withDefaults() Outcomes {
 // compile lays classes under single statuses, and defaults under what was asked for.
 func (o Outcomes) compile() (*classes, error) {
 	t := &classes{}
+	if o.Failures.Retention < 0 {
+		return nil, fmt.Errorf("outcomes: failures: retention is %s; it must not be negative", o.Failures.Retention)
+	}
 	if err := t.addRules(&o); err != nil {
 		return nil, err
 	}
@@ -112,7 +115,7 @@ func (t *classes) lay(c Class, entries []string, single, explicit bool, chosen m
 	for _, e := range entries {
 		from, to, err := statuses(e)
 		if err != nil {
-			return err
+			return fmt.Errorf("outcomes: %w", err)
 		}
 		if (from == to) != single {
 			continue
@@ -139,7 +142,7 @@ func statuses(entry string) (from, to int, err error) {
 	}
 	from, err = strconv.Atoi(entry)
 	if err != nil || from < 200 || from > 599 {
-		return 0, 0, fmt.Errorf("outcomes: %q is neither a class (2xx to 5xx) nor a status (200 to 599)", entry)
+		return 0, 0, fmt.Errorf("%q is neither a class (2xx to 5xx) nor a status (200 to 599)", entry)
 	}
 	return from, from, nil
 }

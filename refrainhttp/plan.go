@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,8 +17,9 @@ type plan struct {
 	key         keyReader
 	scope       scoper
 	fingerprint fingerprinter
-	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
+	strangers   fingerprinter // of requests without a principal: two with different credentials are not the same
 	classes     *classes
+	probe       *inquiry // nil unless unknown operations are asked about
 	speech      speech
 	firstSent   string          // a header's name, or empty
 	derive      *derivation     // or nil
@@ -34,7 +36,7 @@ func (p *Policy) Validate() error {
 	return err
 }
 
-func compile(pattern string, policy Policy, known sources) (*plan, error) {
+func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	p := &plan{pattern: pattern, policy: policy.WithDefaults()}
 	var err error
 	if p.classes, err = policy.Outcomes.compile(); err != nil {
@@ -53,6 +55,9 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	default:
 		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off, refuse", policy.Mode)
 	}
+	if p.probe, err = newInquiry(&policy, pattern); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
 	if p.key, err = newKeyReader(policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
@@ -63,18 +68,6 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	if p.speech, err = newSpeech(&policy.Answers); err != nil {
 		return nil, fmt.Errorf("answers: %w", err)
 	}
-	if p.derive, err = newDerivation(&policy, p.operation); err != nil {
-		return nil, fmt.Errorf("key: derive: %w", err)
-	}
-	if p.derive != nil {
-		p.speech.marks = append(p.speech.marks, mark{name: headerKeySource, variable: varKeySource})
-	}
-	if p.sequence, err = newSequence(&policy); err != nil {
-		return nil, fmt.Errorf("key: sequence: %w", err)
-	}
-	if p.sequence != nil {
-		p.operation = sequencePolicy(p.operation)
-	}
 	if p.scope, err = newScoper(policy, pattern, known); err != nil {
 		return nil, fmt.Errorf("scope: %w", err)
 	}
@@ -83,12 +76,11 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	}
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {
-		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
+		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), p.scope.credentials()...)
 	}
-	if p.batch, err = newBatching(&policy, p); err != nil {
-		return nil, fmt.Errorf("batch: %w", err)
+	if err := p.compileKeys(&policy); err != nil {
+		return nil, err
 	}
-	p.late = p.late || p.batch != nil
 	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
 		policy.Fingerprint.Digest == DigestIgnore
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
@@ -102,8 +94,19 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 				return nil, fmt.Errorf("replay headers: %q is not a header name", name)
 			}
 		}
+		if p.replay["Set-Cookie"] && !p.scope.private() {
+			return nil, errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
+		}
 	}
 	return p, nil
+}
+
+// keep returns how long an answer with that status is kept, if it is final.
+func (p *plan) keep(status int) refrain.Keep {
+	if status >= http.StatusBadRequest {
+		return p.policy.Outcomes.Failures
+	}
+	return refrain.Keep{}
 }
 
 // canonicalNames returns the canonical form of header names.

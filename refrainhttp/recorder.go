@@ -27,6 +27,7 @@ type recorder struct {
 	length    int64       // the declared Content-Length, or -1
 	written   int64       // what the handler wrote of the body
 
+	lines   [4]string // of the answer's header, if these are enough
 	line    [1]string // of the Content-Length that the client gets
 	flowing bool      // the client's header is sent; what comes is passed on
 	gone    bool      // the client is: what comes is dropped
@@ -72,7 +73,7 @@ func (r *recorder) inform(status int) {
 	h := r.client.Header()
 	was := maps.Clone(h)
 	clear(h)
-	copyHeader(h, r.header)
+	copyHeader(h, r.header, nil)
 	r.client.WriteHeader(status)
 	clear(h)
 	maps.Copy(h, was)
@@ -82,7 +83,7 @@ func (r *recorder) inform(status int) {
 func (r *recorder) freeze() {
 	h := r.client.Header()
 	clear(h)
-	copyHeader(h, r.header)
+	copyHeader(h, r.header, r.lines[:0])
 	delete(h, "Transfer-Encoding") // framing is made anew
 	if v := h["Content-Length"]; len(v) > 0 {
 		if n, err := strconv.ParseInt(v[0], 10, 64); err == nil && n >= 0 {

@@ -13,6 +13,16 @@ type refusal struct {
 	detail     string           // if empty, that of the kind
 	retryAfter int              // seconds; if zero, none
 	recorded   *refrain.Outcome // the recorded answer that is not given, if there is one
+	challenge  string           // WWW-Authenticate, if not empty
+}
+
+// unproven is the refusal of a request that a source of principals gives an error for.
+func unproven(by *principalSource, err error) refusal {
+	f := refusal{kind: problemCallerUnclear, detail: sentence(err), challenge: by.Challenge}
+	if f.challenge != "" {
+		f.kind = problemCallerUnproven
+	}
+	return f
 }
 
 // refusal returns one that says no more than the kind.
@@ -33,17 +43,18 @@ func problemVariables() []string {
 type telling struct {
 	refusal
 	*words
-	x      *exchange
+	key    clientKey
 	status Status
+	work   *workspace // or nil
 }
 
 // value implements variables.
 func (t *telling) value(name string, p *pointer) string {
 	switch name {
 	case varKey:
-		return t.x.key.raw
+		return t.key.raw
 	case varKeySource:
-		return t.x.key.source()
+		return t.key.source()
 	case varStatus:
 		if t.status == StatusRefused {
 			return ""
@@ -86,10 +97,10 @@ func (t *telling) about() string {
 
 // recordedAt returns what the recorded answer has at the pointer.
 func (t *telling) recordedAt(p *pointer) string {
-	if t.recorded == nil || t.x.work == nil {
+	if t.recorded == nil || t.work == nil {
 		return ""
 	}
-	b, ok := p.find(t.recorded.Body, t.x.work)
+	b, ok := p.find(t.recorded.Body, t.work)
 	if !ok {
 		return ""
 	}
@@ -109,10 +120,13 @@ func positive(n int) string {
 // refuse answers with a problem.
 func (x *exchange) refuse(status Status, f refusal) {
 	w := &x.plan.speech.words[f.kind]
-	t := &telling{refusal: f, words: w, x: x, status: status}
+	t := &telling{refusal: f, words: w, key: x.key, status: status, work: x.work}
 	h := x.client.Header()
 	setMarks(h, x.plan.speech.marks, t)
 	h["Cache-Control"] = []string{"no-store"}
+	if f.challenge != "" {
+		h["Www-Authenticate"] = []string{f.challenge}
+	}
 	if f.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(f.retryAfter)}
 	}

@@ -65,14 +65,11 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 			h[f.name] = f.lines
 		}
 	}
-	m := marking{key: x.key, status: status, code: o.Status, replayed: true}
+	m := marking{status: status, code: o.Status, replayed: true}
 	if status == StatusReplayed {
 		m.expires = x.m.dates.format(a.Record.Retain)
 	}
-	setMarks(h, x.plan.speech.marks, &m)
-	if status != StatusUnknown {
-		setMarks(h, x.plan.speech.outcomeMarks, &m)
-	}
+	x.mark(m)
 	if !hasElement(x.request.Header["Te"], "trailers") {
 		s.trailer = nil
 	}

@@ -9,9 +9,11 @@ import (
 // ownHeader returns a copy of a request's header without the fields that only this package sets, and with a Connection
 // header that removes neither them nor the key.
 func ownHeader(h http.Header, keyNames []string) http.Header {
-	own := maps.Clone(h)
-	if spoofed(h) {
-		stripOurs(own)
+	own := make(http.Header, len(h)+2) // for the two fields that are added
+	for name, lines := range h {
+		if !ours(name) {
+			own[name] = lines
+		}
 	}
 	if lines := h["Connection"]; len(lines) > 0 {
 		own["Connection"] = keepEndToEnd(lines, keyNames)

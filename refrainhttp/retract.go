@@ -11,9 +11,9 @@ func Retract(w http.ResponseWriter) bool {
 	}
 	h := r.client.Header()
 	clear(h)
-	copyHeader(h, r.inherited)
+	copyHeader(h, r.inherited, nil)
 	clear(r.header)
-	copyHeader(r.header, r.inherited)
+	copyHeader(r.header, r.inherited, nil)
 	r.status, r.length, r.written, r.flushed = 0, -1, 0, false
 	r.buf.b = r.buf.b[:0]
 	return true

@@ -19,6 +19,7 @@ const (
 	sequenceMemory = 100 * 365 * 24 * time.Hour // for good, as far as every store can count
 	// forgottenAtOnce is how many numbers are forgotten at once when the window has left them. Those that it jumps over are kept.
 	forgottenAtOnce = 64
+	sequenceMark    = "\x00sequence"
 )
 
 // A sequence says which numbers may still run: see Key.SequenceWindow.
@@ -71,12 +72,10 @@ func parseNumber(text string) (uint64, error) {
 }
 
 // sequenceKey returns the number as a key. No client's key begins with a zero byte.
-func sequenceKey(n uint64) string { return "\x00sequence" + strconv.FormatUint(n, 10) }
+func sequenceKey(n uint64) string { return sequenceMark + strconv.FormatUint(n, 10) }
 
-// uncounted reports whether the request has a number but no principal to count for: the numbers of two would meet.
-func (x *exchange) uncounted() bool {
-	return x.plan.sequence != nil && x.plan.scope.of(x.request).Principal == ""
-}
+// printedKey returns a key as its client wrote it.
+func printedKey(key string) string { return strings.TrimPrefix(key, sequenceMark) }
 
 // admit says why an operation that the store lets run must not run all the same, problemNone if it may. Its number may be so
 // old that its record is gone. It is asked after the claim: so whoever ran the number before had raised the mark before, and
@@ -99,19 +98,20 @@ func (x *exchange) admit(a *refrain.Attempt) problemKind {
 
 func (s *sequence) judge(x *exchange, n uint64) (problemKind, error) {
 	ctx, guard := x.request.Context(), x.m.guard
-	was, mark, err := guard.Raise(ctx, x.scope, n)
+	scope := x.plan.scope.of(x.request, x.caller.principal)
+	was, mark, err := guard.Raise(ctx, scope, n)
 	switch {
 	case err != nil:
 		return problemNone, err
 	case n+s.window <= mark:
 		return problemPassed, nil
 	case n < mark:
-		if _, floor, err := guard.Raise(ctx, floorOf(x.scope), 0); err != nil || n < floor {
+		if _, floor, err := guard.Raise(ctx, floorOf(scope), 0); err != nil || n < floor {
 			return problemPassed, err
 		}
 	}
 	if from, to := s.horizon(was), s.horizon(mark); from < to {
-		go x.m.forget(x.scope, from, to)
+		go x.m.forget(scope, from, to)
 	}
 	return problemNone, nil
 }

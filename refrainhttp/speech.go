@@ -8,9 +8,10 @@ import (
 
 // A speech is Answers compiled.
 type speech struct {
-	marks, outcomeMarks []mark
-	words               [problemKinds]words
-	repeats             bool
+	marks, outcomeMarks, releaseMarks []mark
+
+	words   [problemKinds]words
+	repeats bool
 }
 
 // words are what one kind of problem is answered with.
@@ -44,6 +45,9 @@ func newSpeech(a *Answers) (s speech, err error) {
 	}
 	if s.outcomeMarks, err = newMarks(a.OutcomeMarks, markVariables); err != nil {
 		return s, fmt.Errorf("outcome marks: %w", err)
+	}
+	if s.releaseMarks, err = newMarks(a.ReleaseMarks, markVariables); err != nil {
+		return s, fmt.Errorf("release marks: %w", err)
 	}
 	s.repeats = a.Repeat.Status != 0
 	for k := problemNone + 1; k < problemKinds; k++ {
@@ -104,8 +108,9 @@ func newMarks(lines, allowed []string) ([]mark, error) {
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// set sets the fields in the header, and removes those that have no value.
+// setMarks sets the fields in the header, and removes those that have no value.
 func setMarks(h http.Header, marks []mark, v variables) {
+	var lines []string // of all fields, to allocate once
 	for i := range marks {
 		m := &marks[i]
 		if m.fixed != nil {
@@ -120,8 +125,13 @@ func setMarks(h http.Header, marks []mark, v variables) {
 		}
 		if value == "" {
 			delete(h, m.name)
-		} else {
-			h[m.name] = []string{value}
+			continue
 		}
+		if lines == nil {
+			lines = make([]string, 0, len(marks)-i)
+		}
+		n := len(lines)
+		lines = append(lines, value)
+		h[m.name] = lines[n : n+1 : n+1]
 	}
 }

@@ -18,7 +18,7 @@ func TestDocumentsLinkToWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{"docs/*.md", "docs/*/*.md", "bench/*.md"} {
+	for _, pattern := range []string{"docs/*.md", "docs/*/*.md", "bench/*.md", "examples/*/*.md"} {
 		more, _ := filepath.Glob(filepath.Join(root, pattern))
 		pages = append(pages, more...)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
@@ -38,7 +39,9 @@ func (ds *dialects) read(v value) {
 		}
 		base := "default"
 		p := builtin(ds)
-		fields := slices.DeleteFunc(p.fields(), func(f field) bool { return f.name == "dialect" })
+		fields := slices.DeleteFunc(p.fields(), func(f field) bool {
+			return f.name == "dialect" || strings.HasPrefix(f.name, "verify.") // secrets are a route's
+		})
 		extends := field{name: "extends", read: func(v value) { base, _ = word(ds.names()).read(v) }}
 		if e, ok := m.member("extends"); ok {
 			extends.read(e)

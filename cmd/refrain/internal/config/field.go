@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -19,6 +20,7 @@ func (p *Policy) fields() []field {
 		bind(o, "dialect", &p.Dialect, word(p.known.names())),
 	}
 	fields = append(fields, p.requestFields()...)
+	fields = append(fields, p.verifyFields()...)
 	fields = append(fields,
 		bind(o, "in_flight.wait", &op.Wait, orNone(duration(0, time.Hour))),
 		bind(o, "outcome.final", &p.Outcomes.Final, list(status())),
@@ -26,16 +28,19 @@ func (p *Policy) fields() []field {
 		bind(o, "outcome.unknown", &p.Outcomes.Unknown, list(status())),
 		bind(o, "outcome.headers", &p.Outcomes.Headers, quiet(list(headerRule()))),
 		bind(o, "outcome.bodies", &p.Outcomes.Bodies, quiet(list(bodyRule()))),
-		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun"}, "probe")),
+		bind(o, "outcome.failures.retention", &p.Outcomes.Failures.Retention, inherited(duration(time.Second, 3650*day))),
+		bind(o, "outcome.failures.tombstone", &p.Outcomes.Failures.Tombstone, inherited(orNone(duration(0, 3650*day)))),
+		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun", "probe"})),
 		bind(o, "lease", &op.Lease, duration(100*time.Millisecond, time.Hour)),
 		bind(o, "timeout", &op.Timeout, duration(10*time.Millisecond, day)),
 		bind(o, "retention", &op.Retention, duration(time.Second, 3650*day)),
 		bind(o, "tombstone", &op.Tombstone, orNone(duration(0, 3650*day))),
 		bind(o, "store_down", &op.StoreDown, choice[refrain.StoreDownPolicy]([]string{"closed", "open"})),
+		bind(o, "replay.headers", &p.ReplayHeaders, replayHeaders()),
 		bind(o, "limits.request_body", &p.Limits.RequestBody, size(maxBody)),
 		bind(o, "limits.response_body", &p.Limits.ResponseBody, size(maxBody)),
 	)
-	return append(fields, p.answerFields()...)
+	return slices.Concat(fields, p.probeFields(), p.answerFields())
 }
 
 // requestFields are the settings about what a request is.
@@ -57,7 +62,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "batch.status", &p.Batch.Status, pointer()),
 		bind(o, "batch.limit", &p.Batch.Limit, quiet(integer(1, 1000))),
 		bind(o, "scope.principal", &p.Principal, list(principal())),
-		bind(o, "scope.route", &p.RouteScope, word([]refrainhttp.RouteScope{"pattern", "path", "none"})),
+		bind(o, "scope.route", &p.RouteScope, routeScope()),
 		bind(o, "fingerprint.of", &f.Of, list(word([]string{"method", "path", "query", "media-type"}))),
 		bind(o, "fingerprint.body", &f.Body, word([]refrainhttp.BodyMode{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),
@@ -87,6 +92,7 @@ func (p *Policy) answerFields() []field {
 	fields := []field{
 		bind(p.origins, "answers.marks", &a.Marks, marks()),
 		bind(p.origins, "answers.outcome_marks", &a.OutcomeMarks, quiet(list(line()))),
+		bind(p.origins, "answers.release_marks", &a.ReleaseMarks, quiet(list(line()))),
 	}
 	for _, w := range []struct {
 		name   string

@@ -120,6 +120,16 @@ func orNone(k kind[time.Duration]) kind[time.Duration] {
 	return kind[time.Duration]{read: read, show: func(d time.Duration) string { return k.show(max(0, d)) }}
 }
 
+// inherited is a kind of durations whose zero stands for that of another field, and is not shown.
+func inherited(k kind[time.Duration]) kind[time.Duration] {
+	return kind[time.Duration]{read: k.read, show: func(d time.Duration) string {
+		if d == 0 {
+			return ""
+		}
+		return k.show(d)
+	}}
+}
+
 func boolean() kind[bool] {
 	parse := func(text string) (bool, error) {
 		switch text {

@@ -42,6 +42,7 @@ func section(c *refrainhttp.Contract) string {
 		"Unique within: " + scope(c) + ".",
 		"Two uses of a key must have the same " + compared(c) + ".",
 		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c)),
+		failures(c),
 		released(c), unknown(c), waiting(c),
 	} {
 		if line != "" {
@@ -132,6 +133,9 @@ func scope(c *refrainhttp.Contract) string {
 	case refrainhttp.RouteNone:
 		return who
 	}
+	if names, ok := strings.CutPrefix(string(c.Scope.Route), "path:"); ok {
+		return who + " and these requests, for each `{" + strings.ReplaceAll(names, ",", "}` and `{") + "}`"
+	}
 	return who + " and these requests"
 }
 
@@ -167,6 +171,19 @@ func after(c *refrainhttp.Contract) string {
 		return "After that the key is new."
 	}
 	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(c.Remembered))
+}
+
+// failures says how long answers that are no successes are kept, if that differs.
+func failures(c *refrainhttp.Contract) string {
+	switch f := c.Failures; {
+	case f == nil:
+		return ""
+	case f.Remembered <= 0:
+		return fmt.Sprintf("A failure is given again for %s; after that the key is new.", span(f.Lifetime))
+	default:
+		return fmt.Sprintf("A failure is given again for %s, and a retry is told of it for %s more.",
+			span(f.Lifetime), span(f.Remembered))
+	}
 }
 
 func released(c *refrainhttp.Contract) string {
