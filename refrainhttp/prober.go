@@ -60,7 +60,7 @@ func (p *prober) about(q *inquiry, retry *http.Request, op refrain.Operation) re
 			return refrain.Finding{}, errors.New("too many probes at one time")
 		}
 		attempt := p.guard.ID(op).String() + "-" + strconv.FormatUint(r.Fence, 10)
-		request, err := q.request(ctx, &inquiryValues{inquiry: q, retry: retry, key: op.Key, attempt: attempt})
+		request, err := q.request(ctx, &inquiryValues{inquiry: q, retry: retry, key: printedKey(op.Key), attempt: attempt})
 		if err != nil {
 			return refrain.Finding{}, err
 		}
