@@ -105,8 +105,9 @@ const (
 type Source string
 
 // A RouteScope says what of the route a key is bound to: one of the constants, or "path:NAME,NAME", a resource: the pattern,
-// and what the path has for its wildcards of those names. The key is new on another pattern and for another resource. A key used again within its scope on another path or with
-// another method is a mismatch, whatever the RouteScope.
+// and what the path has for its wildcards of those names. The key is new on another pattern and for another resource.
+//
+// A key used again within its scope on another path or with another method is a mismatch, whatever the RouteScope.
 type RouteScope string
 
 // The route scopes.

@@ -137,7 +137,7 @@ func TestPromise7ForgedTokensReachNobody(t *testing.T) {
 			got := c.post("/charges", "k1", all...)
 			got.want(t, what, http.StatusUnauthorized, "")
 			if !strings.Contains(got.body, `"code":"caller-unproven"`) || !strings.Contains(got.body, `"advice":"same-key"`) ||
-				got.header.Get("Www-Authenticate") != `Bearer error="invalid_token"` {
+				got.header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` {
 				t.Errorf("%s: got %v %s", what, got.header, got.body)
 			}
 			if lines[0] != "" && strings.Contains(got.body, lines[0]) {
