@@ -28,6 +28,8 @@ type Attempt struct {
 	probe       ProbeFunc
 	start       time.Time
 
+	fingerprintAs func(version uint8) (Fingerprint, bool)
+
 	tenure *tenure // of one that asks the store
 }
 
@@ -79,7 +81,7 @@ func (a *Attempt) lead(w *wait) error {
 // ask makes the claim, and the attempt its owner if it is won.
 func (a *Attempt) ask(w *wait, c *Claim) error {
 	f := &a.tenure.flight
-	d, err := a.guard.claim(w.ctx, c)
+	d, err := a.claim(w.ctx, c)
 	if err == nil && d.Verdict == Unknown && a.mayProbe(&d.Record, d.Now) {
 		d, err = a.inquire(w.ctx, c, d)
 	}
@@ -128,7 +130,7 @@ func (a *Attempt) follow(f *flight, w *wait) (again bool, err error) {
 	}
 	if n.stage == stageDecided {
 		a.answer(n.record, n.now)
-		if a.Verdict == Unknown && a.mayGoOn(&n) { // the leader's policy was another
+		if a.Verdict == Unknown && !a.Record.unreadable() && a.mayGoOn(&n) { // the leader's policy was another
 			<-more // at once: it got no claim
 			return true, nil
 		}
@@ -155,6 +157,9 @@ func (a *Attempt) mayGoOn(n *news) bool {
 
 // answer judges the attempt by a record that is not its own.
 func (a *Attempt) answer(r Record, now time.Time) *Attempt {
+	if !a.speak(&r) {
+		r = Unreadable()
+	}
 	a.Record, a.Now = r, now
 	a.Verdict = r.Judge(a.fingerprint)
 	return a

@@ -121,12 +121,18 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 	return a, true
 }
 
+// ID returns the name that an operation has in the store, by its scope and key.
+func (g *Guard) ID(op Operation) ID {
+	id, _ := g.identity.of(&op)
+	return id
+}
+
 // MayRecall reports false if Recall has nothing of that key, in any scope, without looking closely.
 func (g *Guard) MayRecall(key string) bool { return g.peeker != nil || g.recall.may(key) }
 
 func (g *Guard) newAttempt(op *Operation) *Attempt {
 	a := &Attempt{
-		guard: g, Route: op.Scope.Route, policy: g.policyOf(op), probe: op.Probe, start: g.now(), slot: g.recall.slot(op.Key),
+		guard: g, Route: op.Scope.Route, policy: g.policyOf(op), probe: op.Probe, fingerprintAs: op.FingerprintAs, start: g.now(), slot: g.recall.slot(op.Key),
 	}
 	a.id, a.fingerprint = g.identity.of(op)
 	return a

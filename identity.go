@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"log/slog"
 )
 
 // An ID names an operation in a store: a keyed hash of its scope and key, so that a leaked store does not give away keys
@@ -13,6 +14,9 @@ type ID [32]byte
 
 // String returns the first 64 bits in hexadecimal, enough to find a record in logs; it cannot be turned back into a key.
 func (id ID) String() string { return hex.EncodeToString(id[:8]) }
+
+// LogValue implements slog.LogValuer: logs of any format show what String returns.
+func (id ID) LogValue() slog.Value { return slog.StringValue(id.String()) }
 
 // identity turns operations into what a store may know of them, by SHA-256 with a secret in front. Nobody can use that a
 // digest can be extended by bytes behind it: no name is the beginning of another, and all fingerprints are of one length.
@@ -42,9 +46,16 @@ func (i *identity) of(op *Operation) (ID, Fingerprint) {
 	in = appendString(in, op.Scope.Route)
 	in = appendString(in, op.Key)
 
-	var block [len(i.fingerprint) + len(op.Fingerprint)]byte
-	copy(block[copy(block[:], i.fingerprint[:]):], op.Fingerprint[:])
-	return sha256.Sum256(in), sha256.Sum256(block[:])
+	return sha256.Sum256(in), i.digest(&op.Fingerprint, op.FingerprintVersion)
+}
+
+// digest returns the fingerprint as it is recorded.
+func (i *identity) digest(fp *Fingerprint, version uint8) Fingerprint {
+	var block [len(i.fingerprint) + len(fp)]byte
+	copy(block[copy(block[:], i.fingerprint[:]):], fp[:])
+	sum := Fingerprint(sha256.Sum256(block[:]))
+	sum[0] = version
+	return sum
 }
 
 func appendString(b []byte, s string) []byte {

@@ -14,6 +14,13 @@ type Operation struct {
 	Key string
 	// Fingerprint is a digest of what the request means. It compares two uses of a key and never selects a record.
 	Fingerprint Fingerprint
+	// FingerprintVersion is that of the algorithm that made the Fingerprint. It is part of the record: fingerprints of two
+	// versions are neither the same nor different.
+	FingerprintVersion uint8
+	// FingerprintAs, if not nil, returns the Fingerprint as another version of the algorithm makes it, for records of that
+	// version, and false for a version that it does not know. It is called before Begin or Recall returns, in the caller's
+	// goroutine.
+	FingerprintAs func(version uint8) (Fingerprint, bool)
 	// Policy governs this operation. If nil, the Guard's policy does.
 	Policy *Policy
 	// Probe asks the upstream whether the operation happened, for a policy whose Unknown is Probe.
@@ -27,9 +34,6 @@ type Scope struct {
 	// Route is what is acted on: a route pattern, a job name.
 	Route string
 }
-
-// A Fingerprint is a digest of what a request means, computed by the protocol in front of the Guard.
-type Fingerprint [32]byte
 
 func (op *Operation) validate() error {
 	switch {

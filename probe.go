@@ -74,7 +74,7 @@ func (a *Attempt) inquire(ctx context.Context, c *Claim, d Decision) (Decision, 
 		return d, nil
 	}
 	a.guard.probes.forget(a.id)
-	return a.guard.claim(ctx, c)
+	return a.claim(ctx, c)
 }
 
 // question calls the probe.

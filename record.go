@@ -36,14 +36,14 @@ func NewToken() Token {
 // Its meaning never depends on today's configuration: the times are absolute, by the store's clock.
 type Record struct {
 	State       State
-	Token       Token  // of the newest claim
-	Fence       uint64 // of the newest claim; only grows
-	Fingerprint Fingerprint
-	Created     time.Time // when the newest claim was made
-	Lease       time.Time // running: when the claim lapses unless renewed
-	Retain      time.Time // done: how long the outcome is replayed
-	Forget      time.Time // done: how long after that the key is still known as used
-	Outcome     *Outcome  // done: the answer; unknown: an answer that does not tell, or nil
+	Token       Token       // of the newest claim
+	Fence       uint64      // of the newest claim; only grows
+	Fingerprint Fingerprint // keyed, with its version in front
+	Created     time.Time   // when the newest claim was made
+	Lease       time.Time   // running: when the claim lapses unless renewed
+	Retain      time.Time   // done: how long the outcome is replayed
+	Forget      time.Time   // done: how long after that the key is still known as used
+	Outcome     *Outcome    // done: the answer; unknown: an answer that does not tell, or nil
 }
 
 // An Outcome is the recorded answer of an operation. It never changes once recorded, so holders share it and must not

@@ -1,9 +1,6 @@
 package refrainhttp
 
-import (
-	"log/slog"
-	"net/http"
-)
+import "log/slog"
 
 // Config configures a Middleware. The zero Config works: it protects POST and PATCH on every path with the zero Policy.
 type Config struct {
@@ -11,10 +8,8 @@ type Config struct {
 	Policy Policy
 	// Routes say which requests are protected, and how. Others pass through untouched.
 	Routes []Route
-	// Sources finds principals by schemes that this package does not know: a Source "jwt:sub" calls Sources["jwt"] with the
-	// name "sub". The function returns "" for a request that has none, and may be called concurrently. It must be sure of what
-	// it returns: the principal decides whose answers a request may get.
-	Sources map[string]func(r *http.Request, name string) (principal string)
+	// Sources find principals by schemes that this package does not know.
+	Sources Sources
 	// Lifetime, if it has a Match, has Middleware.Publish add how long keys protect to an answer of the API itself.
 	Lifetime Lifetime
 	// BodyMemory bounds the bytes of request bodies that are held in memory at one time; a keyed request beyond it is

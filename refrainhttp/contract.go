@@ -111,7 +111,8 @@ func (p *plan) problems() (all []ProblemContract) {
 		switch {
 		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
-			k == problemRepeat && !p.speech.repeats:
+			k == problemRepeat && !p.speech.repeats,
+			(k == problemCallerUnproven || k == problemCallerUnclear) && !p.scope.asks():
 			continue
 		}
 		w := &p.speech.words[k]

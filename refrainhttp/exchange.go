@@ -18,10 +18,10 @@ type exchange struct {
 	request *http.Request
 	start   time.Time // zero when nobody observes
 
-	key   clientKey
-	scope refrain.Scope
-	body  *buffer
-	work  *workspace
+	key    clientKey
+	caller caller
+	body   *buffer
+	work   *workspace
 }
 
 func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Request) exchange {
@@ -98,6 +98,11 @@ func (x *exchange) identify() refusal {
 	case has && upgrades(x.request):
 		return refusal{kind: problemUpgrade}
 	}
+	if has {
+		if x.caller, err = x.plan.scope.caller(x.request); err != nil {
+			return unproven(x.caller.source, err)
+		}
+	}
 	if x.plan.firstSent == "" {
 		return refusal{} // nearly always, and the clock costs something
 	}
@@ -135,21 +140,23 @@ func (x *exchange) decide() {
 
 // begin claims the operation.
 func (x *exchange) begin() (*refrain.Attempt, error) {
-	return x.m.guard.Begin(x.request.Context(), x.operation())
+	op := x.operation()
+	if x.plan.probe != nil {
+		op.Probe = x.m.prober.about(x.plan.probe, x.request, op)
+	}
+	return x.m.guard.Begin(x.request.Context(), op)
 }
 
 func (x *exchange) operation() refrain.Operation {
-	x.scope = x.plan.scope.of(x.request)
 	digest := &x.plan.fingerprint
-	if x.scope.Principal == "" {
+	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
-	return refrain.Operation{
-		Scope:       x.scope,
-		Key:         x.key.value,
-		Fingerprint: digest.of(x.request, x.body.b, x.work),
-		Policy:      &x.plan.operation,
+	op := refrain.Operation{
+		Scope: x.plan.scope.of(x.request, x.caller.principal), Key: x.key.value, Policy: &x.plan.operation,
 	}
+	digest.put(&op, x)
+	return op
 }
 
 // bypass runs the request unprotected and marks the answer.

@@ -109,7 +109,7 @@ func (e *execution) beforeFlow() {
 
 // record settles the outcome and notes what the client is told about it.
 func (e *execution) record(c *capture) {
-	c.cookies = e.x.scope.Principal != ""
+	c.cookies = e.x.caller.private()
 	if t := sniff(c.header, c.body); t != "" && bodyAllowed(c.status) {
 		c.header["Content-Type"] = []string{t} // else the replay would be sniffed by other rules than the first answer
 	}

@@ -14,17 +14,23 @@ type Explanation struct {
 	// Policy is that of the pattern with every default made explicit. A negative Wait there means that duplicates
 	// are answered at once. Without a pattern it is zero.
 	Policy Policy
+	// Principal is the source that names who the request comes from, empty if none does.
+	Principal Source
 	// Why is one sentence for a reader.
 	Why string
 }
 
-// Explain returns what would become of a request with the given method, host and path; nothing else of it counts.
+// Explain returns what would become of a request. It goes by its method, host and path, and for the principal by whatever its
+// sources look at.
 func (m *Middleware) Explain(r *http.Request) Explanation {
 	p := m.routes.find(r)
 	if p == nil {
 		return Explanation{Why: fmt.Sprintf("No route matches %s %s: it passes through untouched.", r.Method, r.URL.Path)}
 	}
 	e := Explanation{Pattern: p.pattern, Policy: p.policy}
+	if c, _ := p.scope.caller(r); c.source != nil {
+		e.Principal = c.source.source
+	}
 	switch {
 	case safe(r.Method):
 		e.Why = r.Method + " is a safe method: its key is ignored."

@@ -19,6 +19,7 @@ type Middleware struct {
 	bodies   budget
 	dates    dates
 	lifetime Lifetime
+	prober   prober
 }
 
 // New returns a Middleware on the guard. The error names what is wrong with the Config.
@@ -31,6 +32,7 @@ func New(guard *refrain.Guard, cfg Config) (*Middleware, error) {
 		return nil, fmt.Errorf("refrainhttp: %w", err)
 	}
 	m := &Middleware{guard: guard, routes: routes, log: cfg.Logger, observer: cfg.Observer, lifetime: cfg.Lifetime}
+	m.prober = newProber(guard)
 	if m.bodies.limit = cfg.BodyMemory; m.bodies.limit == 0 {
 		m.bodies.limit = defaultBodyMemory
 	}

@@ -119,7 +119,7 @@ func (x *exchange) record(a *refrain.Attempt) {
 	returned := false
 	defer func() {
 		c := w.capture()
-		c.cookies = x.scope.Principal != ""
+		c.cookies = x.caller.private()
 		c.truncated = c.truncated || !returned
 		class := c.class(x.plan.classes, &w.chosen, x.work)
 		end := c.ending(class, x.work)

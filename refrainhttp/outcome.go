@@ -115,7 +115,7 @@ func (t *classes) lay(c Class, entries []string, single, explicit bool, chosen m
 	for _, e := range entries {
 		from, to, err := statuses(e)
 		if err != nil {
-			return err
+			return fmt.Errorf("outcomes: %w", err)
 		}
 		if (from == to) != single {
 			continue
@@ -142,7 +142,7 @@ func statuses(entry string) (from, to int, err error) {
 	}
 	from, err = strconv.Atoi(entry)
 	if err != nil || from < 200 || from > 599 {
-		return 0, 0, fmt.Errorf("outcomes: %q is neither a class (2xx to 5xx) nor a status (200 to 599)", entry)
+		return 0, 0, fmt.Errorf("%q is neither a class (2xx to 5xx) nor a status (200 to 599)", entry)
 	}
 	return from, from, nil
 }

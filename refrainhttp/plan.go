@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,10 +17,12 @@ type plan struct {
 	key         keyReader
 	scope       scoper
 	fingerprint fingerprinter
-	strangers   fingerprinter // of requests without a principal: two with different cookies are not the same
+	strangers   fingerprinter // of requests without a principal: two with different credentials are not the same
 	classes     *classes
+	probe       *inquiry // nil unless unknown operations are asked about
 	speech      speech
 	firstSent   string          // a header's name, or empty
+	sent        dates           // that it was seen with
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
@@ -31,7 +34,7 @@ func (p *Policy) Validate() error {
 	return err
 }
 
-func compile(pattern string, policy Policy, known sources) (*plan, error) {
+func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	p := &plan{pattern: pattern, policy: policy.WithDefaults()}
 	var err error
 	if p.classes, err = policy.Outcomes.compile(); err != nil {
@@ -49,6 +52,9 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 		p.operation.Wait = 0 // nobody waits for what is only watched
 	default:
 		return nil, fmt.Errorf("mode: %q is none of enforce, observe, off, refuse", policy.Mode)
+	}
+	if p.probe, err = newInquiry(&policy, pattern); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
 	}
 	if p.key, err = newKeyReader(policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
@@ -68,7 +74,7 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 	}
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {
-		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), "Cookie")
+		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), p.scope.credentials()...)
 	}
 	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
 		policy.Fingerprint.Digest == DigestIgnore
@@ -82,6 +88,9 @@ func compile(pattern string, policy Policy, known sources) (*plan, error) {
 			if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
 				return nil, fmt.Errorf("replay headers: %q is not a header name", name)
 			}
+		}
+		if p.replay["Set-Cookie"] && !p.scope.private() {
+			return nil, errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
 		}
 	}
 	return p, nil

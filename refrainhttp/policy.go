@@ -12,6 +12,8 @@ type Policy struct {
 	// Operation is the core's policy. Here a zero Wait means 5 seconds, and a negative one that duplicates of an operation
 	// in flight are answered at once.
 	Operation refrain.Policy
+	// Probe asks whether an unknown operation happened, for an Operation whose Unknown is refrain.Probe.
+	Probe Probe
 	// Dialect names the contract that the policy is, for those whom Middleware.Publish tells. If empty, default.
 	Dialect string
 	// Mode is Enforce if empty.
@@ -19,7 +21,7 @@ type Policy struct {
 	Key  Key
 	// Principal says who a request comes from: the first source that it has. Two principals never share an operation. If
 	// nil, Authorization and then X-Api-Key; requests with neither share the scope of the unknown caller. Among those, two
-	// with different cookies are never taken for the same request: the second is a mismatch.
+	// with different cookies, Authorization or X-Api-Key are never taken for the same request: the second is a mismatch.
 	Principal []Source
 	// RouteScope says what of the route a key is bound to. If empty, RoutePattern.
 	RouteScope  RouteScope
@@ -31,7 +33,8 @@ type Policy struct {
 	// looked up. Its error goes to the log and must not hold a secret; the client gets a 401.
 	Verify func(r *http.Request, body []byte) error
 	// ReplayHeaders, if not nil, lists the only header fields that a replay carries besides Content-Type. If nil, a replay
-	// carries everything that was stored.
+	// carries everything that was stored. Set-Cookie is stored only for a principal that nobody else has, and cannot be listed
+	// by a policy that knows no such principals.
 	ReplayHeaders []string
 }
 
@@ -86,7 +89,8 @@ const (
 // there are no principals to tell apart.
 type Source string
 
-// A RouteScope says what of the route a key is bound to. A key used again within its scope on another path or with
+// A RouteScope says what of the route a key is bound to: one of the constants, or "path:NAME,NAME", a resource: the pattern,
+// and what the path has for its wildcards of those names. The key is new on another pattern and for another resource. A key used again within its scope on another path or with
 // another method is a mismatch, whatever the RouteScope.
 type RouteScope string
 
@@ -178,6 +182,8 @@ func (p Policy) WithDefaults() Policy {
 	orElse(&p.Operation.Wait, defaultWait)
 	orElse(&p.Dialect, "default")
 	orElse(&p.Mode, Enforce)
+	orElse(&p.Probe.Method, http.MethodGet)
+	orElse(&p.Probe.Answer, Tombstone)
 	if p.Key.From == nil {
 		p.Key.From = []string{"header:" + headerKey}
 	}

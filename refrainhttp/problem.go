@@ -29,6 +29,8 @@ const (
 	problemTooLate
 	problemUnverified
 	problemRepeat
+	problemCallerUnproven
+	problemCallerUnclear
 	problemKinds // how many there are
 )
 
@@ -123,6 +125,16 @@ func (k problemKind) describeContract() problemType {
 		return problemType{
 			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false, "",
 		}
+	case problemCallerUnproven:
+		return problemType{
+			"caller-unproven", "The request does not prove who it comes from", http.StatusUnauthorized, true,
+			"The request was not run. Send it again with the same key and a valid credential.",
+		}
+	case problemCallerUnclear:
+		return problemType{
+			"caller-unclear", "The request does not tell who it comes from", http.StatusForbidden, false,
+			"The request was not run: what names its caller has no single meaning.",
+		}
 	case problemRepeat:
 		return problemType{
 			"already-done", "The operation is done already", http.StatusConflict, false,
@@ -144,7 +156,8 @@ func sentence(err error) string {
 // advice returns what a client should try next: the same key again, a new one, or nothing.
 func (k problemKind) advice() string {
 	switch k {
-	case problemInProgress, problemUnknown, problemUnavailable, problemBodyBroken, problemBodyTimeout:
+	case problemInProgress, problemUnknown, problemUnavailable, problemBodyBroken, problemBodyTimeout,
+		problemCallerUnproven:
 		return "same-key"
 	case problemMismatch, problemKeyMissing, problemKeyInvalid:
 		return "new-key"

@@ -56,6 +56,9 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 	if x.key, err = found.key.read(r, nil, nil); err != nil {
 		return nil, false
 	}
+	if x.caller, err = found.scope.caller(r); err != nil {
+		return nil, false
+	}
 	x.body, x.work = p.m.buffers.get(), p.m.buffers.workspace()
 	defer x.release()
 	x.body.b = append(x.body.b, body...)
@@ -67,6 +70,9 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 	x.answer(a)
 	if o := a.Record.Outcome; a.Verdict != refrain.Replay || o == nil || o.Omitted || found.speech.repeats {
 		return nil, true // it is a problem document, and those are rare
+	}
+	if op.FingerprintAs = nil; a.Record.Fingerprint.Version() != op.FingerprintVersion {
+		return nil, true // comparing takes the body, which is gone when the repetition comes
 	}
 	return newRepetition(&x, op, a).again, true
 }

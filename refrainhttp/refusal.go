@@ -13,6 +13,16 @@ type refusal struct {
 	detail     string           // if empty, that of the kind
 	retryAfter int              // seconds; if zero, none
 	recorded   *refrain.Outcome // the recorded answer that is not given, if there is one
+	challenge  string           // WWW-Authenticate, if not empty
+}
+
+// unproven is the refusal of a request that a source of principals gives an error for.
+func unproven(by *principalSource, err error) refusal {
+	f := refusal{kind: problemCallerUnclear, detail: sentence(err), challenge: by.Challenge}
+	if f.challenge != "" {
+		f.kind = problemCallerUnproven
+	}
+	return f
 }
 
 // problemVariables are those of a refusal beside a mark's.
@@ -103,6 +113,9 @@ func (x *exchange) refuse(status Status, f refusal) {
 	h := x.client.Header()
 	setMarks(h, x.plan.speech.marks, t)
 	h["Cache-Control"] = []string{"no-store"}
+	if f.challenge != "" {
+		h["Www-Authenticate"] = []string{f.challenge}
+	}
 	if f.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(f.retryAfter)}
 	}

@@ -6,33 +6,27 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/refrain-dev/refrain"
 )
-
-// sources are Config.Sources.
-type sources = map[string]func(r *http.Request, name string) string
 
 // A scoper names the namespace of a request's key.
 type scoper struct {
 	principal []principalSource
 	route     RouteScope
 	pattern   string
+	params    []param // of the path
 }
 
-// A principalSource is a place in a request that may say who it comes from.
-type principalSource struct {
-	scheme, name string
-	find         func(r *http.Request, name string) string // of a scheme from Config.Sources
-}
-
-func newScoper(p Policy, pattern string, known sources) (scoper, error) {
+func newScoper(p Policy, pattern string, known Sources) (scoper, error) {
 	s := scoper{route: p.RouteScope, pattern: pattern}
 	switch p.RouteScope {
 	case RoutePattern, RoutePath, RouteNone:
 	default:
-		return s, fmt.Errorf("route: %q is none of pattern, path, none", p.RouteScope)
+		var err error
+		if s.params, err = newParams(p.RouteScope, pattern); err != nil {
+			return s, fmt.Errorf("route: %w", err)
+		}
 	}
 	if len(p.Principal) == 0 {
 		return s, errors.New("principal: the list is empty; use none if there are no principals to tell apart")
@@ -44,7 +38,7 @@ func newScoper(p Policy, pattern string, known sources) (scoper, error) {
 			}
 			continue
 		}
-		one, err := newPrincipalSource(string(src), known)
+		one, err := newPrincipalSource(src, known)
 		if err != nil {
 			return s, fmt.Errorf("principal: %w", err)
 		}
@@ -53,53 +47,38 @@ func newScoper(p Policy, pattern string, known sources) (scoper, error) {
 	return s, nil
 }
 
-func newPrincipalSource(text string, known sources) (principalSource, error) {
-	scheme, name, _ := strings.Cut(text, ":")
-	s := principalSource{scheme: scheme, name: name, find: known[scheme]}
-	switch {
-	case s.find != nil:
-	case (scheme == "header" || scheme == "cookie") && isToken(name):
-		if scheme == "header" {
-			s.name = http.CanonicalHeaderKey(name)
-		}
-	default:
-		return s, fmt.Errorf("%q is neither header:NAME, cookie:NAME nor none", text)
-	}
-	return s, nil
+// A caller is who a request comes from. The zero caller is somebody whom no source names.
+type caller struct {
+	principal string
+	source    *principalSource
 }
 
-// of returns the principal, "" if the request has none here.
-func (s *principalSource) of(r *http.Request) string {
-	switch {
-	case s.find != nil:
-		if found := s.find(r, s.name); found != "" {
-			return credential(s.scheme+":"+s.name, []string{found})
-		}
-	case s.scheme == "cookie":
-		if c, err := r.Cookie(s.name); err == nil && c.Value != "" {
-			return credential("cookie:"+s.name, []string{c.Value})
-		}
-	default:
-		if values := r.Header[s.name]; len(values) > 0 {
-			return credential(s.name, values)
-		}
-	}
-	return ""
-}
+// private reports whether nobody else has the caller's principal, so that its cookies may be kept for it.
+func (c *caller) private() bool { return c.principal != "" && !c.source.Shared }
 
-// of returns the scope of a request. Its principal is empty when nobody knows who it comes from.
-func (s *scoper) of(r *http.Request) refrain.Scope {
-	var scope refrain.Scope
+// caller returns who a request comes from: the first source that names somebody. After an error it is the source that gave it.
+func (s *scoper) caller(r *http.Request) (caller, error) {
 	for i := range s.principal {
-		if scope.Principal = s.principal[i].of(r); scope.Principal != "" {
-			break
+		source := &s.principal[i]
+		found, err := source.of(r)
+		if found != "" || err != nil {
+			return caller{found, source}, err
 		}
 	}
+	return caller{}, nil
+}
+
+// of returns the scope of a request from the principal, which is empty when nobody knows who it comes from.
+func (s *scoper) of(r *http.Request, principal string) refrain.Scope {
+	scope := refrain.Scope{Principal: principal}
 	switch s.route {
 	case RoutePattern:
 		scope.Route = s.pattern
 	case RoutePath:
 		scope.Route = r.Method + " " + r.URL.EscapedPath()
+	case RouteNone:
+	default:
+		scope.Route = s.resource(r)
 	}
 	return scope
 }
@@ -107,7 +86,12 @@ func (s *scoper) of(r *http.Request) refrain.Scope {
 // asks reports whether a function says who a request comes from: what it goes by, such as the time or the connection, is not
 // in the request's bytes.
 func (s *scoper) asks() bool {
-	return slices.ContainsFunc(s.principal, func(p principalSource) bool { return p.find != nil })
+	return slices.ContainsFunc(s.principal, func(p principalSource) bool { return p.asks })
+}
+
+// private reports whether there is a source whose principals may get cookies.
+func (s *scoper) private() bool {
+	return slices.ContainsFunc(s.principal, func(p principalSource) bool { return !p.Shared })
 }
 
 // credential joins a header's values so that no two headers give the same string: every part is length-prefixed.

@@ -40,13 +40,16 @@ func newTemplate(text string, allowed []string) (template, error) {
 	return t, nil
 }
 
+// newVariable compiles a variable. One that is allowed as header:NAME takes any name.
 func newVariable(name string, allowed []string) (segment, error) {
 	place, path, hasPath := strings.Cut(name, ":")
 	for _, a := range allowed {
-		if a != place || hasPath != (a == varOutcome) {
+		switch {
+		case a == place+":NAME" && path != "":
+			return segment{text: name, variable: true}, nil
+		case a != place || hasPath != (a == varOutcome):
 			continue
-		}
-		if !hasPath {
+		case !hasPath:
 			return segment{text: name, variable: true}, nil
 		}
 		p, err := newPointer(path)

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/audit"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/gateway"
 )
 
 func newCheck(env environment) *cobra.Command {
@@ -18,7 +25,8 @@ func newCheck(env environment) *cobra.Command {
 		Long: `Check reads the configuration as the proxy would and reports everything that is
 wrong with it. Then it looks at what the store's durability rests on: its directory,
 file system, free space, whether and how fast a sync works, and who holds its lock.
-It does not disturb a running proxy.
+It does not disturb a running proxy. The keys of the issuers of tokens, and the files
+of tls, are read as the proxy would read them.
 
 The exit status is 1 if anything is wrong; warnings do not count.`,
 		Example: `  refrain check --config refrain.yaml
@@ -41,7 +49,7 @@ func runCheck(s *settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	findings := append(inspectConfig(s, cfg), audit.Store(cfg.Store)...)
+	findings := slices.Concat(inspectConfig(s, cfg), inspectCallers(cfg), audit.Store(cfg.Store))
 	var result error
 	for _, f := range findings {
 		report(out, f)
@@ -66,13 +74,42 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
 		})
 	}
-	for _, pattern := range cfg.Unverified() {
+	for _, w := range cfg.Warnings() {
+		findings = append(findings, audit.Finding{Level: audit.Warn, Subject: "configuration", Text: w.String()})
+	}
+	if !isLoopback(cfg.Admin) {
 		findings = append(findings, audit.Finding{
-			Level: audit.Warn, Subject: "signatures",
-			Text: pattern + " takes webhooks from anyone; name what the sender signs with in verify.secrets",
+			Level: audit.Warn, Subject: "admin",
+			Text: cfg.Admin + " is for other machines too: health and metrics are told to whoever asks; operations to this machine only",
 		})
 	}
 	return findings
+}
+
+// inspectCallers looks at what principals rest on.
+func inspectCallers(cfg *config.Config) (all []audit.Finding) {
+	if _, err := gateway.OpenTLS(cfg.TLS); err != nil {
+		all = append(all, audit.Finding{Level: audit.Fault, Subject: "tls", Text: err.Error()})
+	}
+	c, err := callers.Open(context.Background(), cfg, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return append(all, audit.Finding{Level: audit.Fault, Subject: "jwt", Text: err.Error()})
+	}
+	c.Retire(nil)
+	if n := len(cfg.JWT.Issuers); n > 0 {
+		all = append(all, audit.Finding{Level: audit.OK, Subject: "jwt", Text: fmt.Sprintf("keys of %d issuers read", n)})
+	}
+	return all
+}
+
+// isLoopback reports whether an address to listen on is of this machine only.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return err == nil
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
 }
 
 func report(out io.Writer, f audit.Finding) {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/reference"
 	"github.com/refrain-dev/refrain/memstore"
@@ -51,7 +52,9 @@ func offline(cfg *config.Config) (*refrainhttp.Middleware, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := refrainhttp.New(guard, cfg.Middleware())
+	mc := cfg.Middleware()
+	mc.Sources = callers.Offline(cfg)
+	m, err := refrainhttp.New(guard, mc)
 	if err != nil {
 		return nil, fmt.Errorf("compiling the routes: %w", err)
 	}

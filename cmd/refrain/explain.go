@@ -84,7 +84,7 @@ func explain(out io.Writer, cfg *config.Config, r *http.Request) error {
 		return err
 	}
 	fmt.Fprintln(out, "\nthis request")
-	p := preview{Explanation: &e, outcome: &route.Policy.Outcomes, request: r, answer: answer(m, r)}
+	p := preview{Explanation: &e, policy: &route.Policy, request: r, answer: answer(m, r)}
 	return p.write(out)
 }
 

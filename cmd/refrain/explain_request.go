@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
@@ -18,25 +19,38 @@ import (
 // terminals' histories.
 type preview struct {
 	*refrainhttp.Explanation
-	outcome *refrainhttp.Outcomes
+	policy  *config.Policy
 	request *http.Request
 	answer  *httptest.ResponseRecorder
 }
 
 func (p *preview) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	retries := "no retry runs, and each is told so"
-	if p.Policy.Operation.Unknown == refrain.Rerun {
-		retries = "the next request runs again"
-	}
 	fmt.Fprintf(w, "  key\t%s\n", p.key())
 	fmt.Fprintf(w, "  unique within\t%s, %s\n", p.principal(), p.route())
 	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Policy.Fingerprint))
-	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.outcome.Final, " "))
-	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(p.outcome))
-	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.outcome.Unknown, " "), retries)
+	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.Policy.Outcomes.Final, " "))
+	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(&p.Policy.Outcomes))
+	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.Policy.Outcomes.Unknown, " "), p.retries())
 	fmt.Fprintf(w, "  as given\t%s\n", describeAnswer(p.answer))
 	return w.Flush()
+}
+
+// retries says what becomes of the retries of an unknown operation.
+func (p *preview) retries() string {
+	op := p.Policy.Operation.WithDefaults()
+	switch op.Unknown {
+	case refrain.Rerun:
+		return "the next request runs again"
+	case refrain.Probe:
+		q := &p.Policy.Probe
+		target := q.URL
+		if strings.HasPrefix(target, "/") {
+			target = strings.TrimSuffix(q.Base, "/") + target
+		}
+		return fmt.Sprintf("a retry asks %s %s whether it happened, %s after the start at the earliest", q.Method, target, op.Quiet)
+	}
+	return "no retry runs, and each is told so"
 }
 
 func (p *preview) key() string {
@@ -54,20 +68,51 @@ func (p *preview) key() string {
 	return "not given; it would be read from " + strings.Join(places, ", then ")
 }
 
+// principal says who the request would come from, and which line makes that so.
 func (p *preview) principal() string {
-	var names []string
-	for _, source := range p.Policy.Principal {
-		name, isHeader := strings.CutPrefix(string(source), "header:")
-		if !isHeader {
-			return "all callers alike"
-		}
-		name = http.CanonicalHeaderKey(name)
-		if p.request.Header[name] != nil {
-			return "the principal in " + name
-		}
-		names = append(names, name)
+	return p.caller() + " (" + p.policy.OriginOf("scope.principal").String() + ")"
+}
+
+func (p *preview) caller() string {
+	if p.Policy.Principal[0] == "none" {
+		return "all callers alike"
 	}
-	return "callers without " + strings.Join(names, " and ")
+	who := describeSource(p.Principal)
+	if p.Principal == "" {
+		who = "callers without " + p.missing()
+	}
+	if at := slices.Index(p.Policy.Principal, "mtls"); at >= 0 && !slices.Contains(p.Policy.Principal[:at], p.Principal) {
+		who = "the client certificate's principal, or if it comes without one " + who
+	}
+	return who
+}
+
+// missing names the sources that the request does not have.
+func (p *preview) missing() string {
+	var names []string
+	for _, s := range p.Policy.Principal {
+		if _, name, found := strings.Cut(string(s), ":"); found && !strings.HasPrefix(string(s), "header:") {
+			names = append(names, string(s))
+		} else if found {
+			names = append(names, http.CanonicalHeaderKey(name))
+		}
+	}
+	return strings.Join(names, " and ")
+}
+
+func describeSource(s refrainhttp.Source) string {
+	scheme, name, _ := strings.Cut(string(s), ":")
+	switch scheme {
+	case "header":
+		return "the principal in " + http.CanonicalHeaderKey(name)
+	case "cookie":
+		return "the principal in cookie " + name
+	case "jwt":
+		return "the claim " + name + " of its token, which must verify"
+	case "trusted":
+		return "the principal in " + name + ", if it comes from a trusted proxy"
+	}
+	return "the client's address"
 }
 
 func (p *preview) route() string {
@@ -76,6 +121,9 @@ func (p *preview) route() string {
 		return p.request.Method + " " + p.request.URL.EscapedPath()
 	case refrainhttp.RouteNone:
 		return "all routes alike"
+	}
+	if names, ok := strings.CutPrefix(string(p.Policy.RouteScope), "path:"); ok {
+		return fmt.Sprintf("route %s, for each {%s}", p.Pattern, strings.ReplaceAll(names, ",", "} and {"))
 	}
 	return "route " + p.Pattern
 }

@@ -62,7 +62,13 @@ func golden(t *testing.T, path, got string) {
 func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 	t.Parallel()
 	root := newRoot(environment{})
-	for _, cmd := range append(root.Commands(), root) {
+	all := append(root.Commands(), root)
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			all = append(all, cmd.Commands()...)
+		}
+	}
+	for _, cmd := range all {
 		if cmd.Name() == "help" || cmd.Name() == "completion" {
 			continue // cobra's own
 		}
@@ -191,6 +197,7 @@ func TestExplain(t *testing.T) {
 		"observe":   {"put", "/accounts/7", "--config", file},
 		"unmatched": {"DELETE", "/charges", "--config", file},
 		"safe":      {"GET", "/charges?x=1"},
+		"probe":     {"POST", "/accounts/7/payouts", "--config", "internal/config/testdata/good/probe.yaml"},
 	} {
 		got := command(append([]string{"explain"}, args...)...)
 		if got.status != statusGood || got.stderr != "" {

@@ -22,7 +22,7 @@ type settings struct {
 var flagUsage = map[string]string{
 	"upstream": "URL of the API behind the proxy",
 	"listen":   "address for clients (default 127.0.0.1:8080)",
-	"admin":    "address for health and metrics (default 127.0.0.1:8081)",
+	"admin":    "address for operators: health, metrics, operations (default 127.0.0.1:8081)",
 	"store":    "where operations are remembered: pebble:DIR or memory: (default pebble:./refrain-data)",
 }
 

@@ -235,7 +235,7 @@ func TestCheckWarnsOfOpenInboxes(t *testing.T) {
 	t.Parallel()
 	file := write(t, "refrain.yaml", "upstream: http://127.0.0.1:1\nroutes:\n  - match: POST /hooks\n    dialect: github\n")
 	r := command("check", "--config", file, "--store", "memory:")
-	if r.status != 0 || !strings.Contains(r.stdout, "POST /hooks takes webhooks from anyone") {
+	if r.status != 0 || !strings.Contains(r.stdout, "POST /hooks: takes webhooks from anyone") {
 		t.Errorf("got %d %s, want a warning", r.status, r.stdout)
 	}
 }

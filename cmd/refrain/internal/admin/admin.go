@@ -1,4 +1,4 @@
-// Package admin serves operators: health, readiness and metrics. It never shows a key, a credential or a body.
+// Package admin serves operators: health, readiness, metrics and the API that it is given. It never shows a key, a credential or a body.
 package admin
 
 import (
@@ -17,6 +17,8 @@ import (
 // Config configures a Server.
 type Config struct {
 	Metrics *Metrics
+	// API serves /api/. If nil, there is none.
+	API http.Handler
 	// Ready returns why the process should get no traffic, or nil.
 	Ready func(context.Context) error
 	// Logger gets a line for each failed connection.
@@ -75,6 +77,9 @@ func Handler(cfg Config) http.Handler {
 		}
 		answer(w, http.StatusOK, "ready")
 	})
+	if cfg.API != nil {
+		mux.Handle("/api/", cfg.API)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics.registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelError),
 	}))

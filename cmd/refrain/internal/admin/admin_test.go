@@ -53,6 +53,8 @@ func TestMetricsCountEveryEvent(t *testing.T) {
 		{Kind: refrain.EventRecovered, Ending: refrain.Finished},
 		{Kind: refrain.EventStale, Ending: refrain.Finished},
 		{Kind: refrain.EventDropped, Ending: refrain.Finished},
+		{Kind: refrain.EventProbed, Answer: refrain.DidNotHappen},
+		{Kind: refrain.EventResolved, Ending: refrain.Released},
 		{Kind: refrain.EventStoreCall, Call: "claim", Took: time.Millisecond, Err: refrain.ErrUnavailable},
 		{Kind: refrain.EventStoreCall, Call: "settle", Took: time.Millisecond, Err: refrain.ErrStale},
 		{Kind: refrain.EventStoreCall, Call: "renew", Took: time.Millisecond},
@@ -65,6 +67,8 @@ func TestMetricsCountEveryEvent(t *testing.T) {
 		`refrain_unrecorded_total 1`, `refrain_recovered_total 1`, `refrain_stale_total 1`, `refrain_dropped_total 1`,
 		`refrain_store_errors_total{call="claim"} 1`, `refrain_store_errors_total{call="settle"} 0`,
 		`refrain_store_call_duration_seconds_count{call="renew"} 1`,
+		`refrain_probes_total{answer="did-not-happen"} 1`, `refrain_probes_total{answer="cannot-tell"} 0`,
+		`refrain_resolved_total{ending="released"} 1`, `refrain_resolved_total{ending="finished"} 0`,
 		`refrain_running 3`, `refrain_unrecorded 2`, `refrain_store_info{tier="strict"} 1`,
 		`refrain_config_last_reload_successful 0`,
 	)

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,8 @@ type Metrics struct {
 
 	verdicts   []prometheus.Counter // by refrain.Verdict
 	endings    []prometheus.Counter // by refrain.Ending
+	probes     []prometheus.Counter // by refrain.Answer
+	resolved   []prometheus.Counter // by refrain.Ending
 	unrecorded prometheus.Counter
 	recovered  prometheus.Counter
 	stale      prometheus.Counter
@@ -90,6 +93,16 @@ func (m *Metrics) addGuard() {
 	m.endings = make([]prometheus.Counter, refrain.Undecided+1)
 	for e := refrain.Finished; e <= refrain.Undecided; e++ {
 		m.endings[e] = endings.WithLabelValues(e.String())
+	}
+	probes := m.counters("refrain_probes_total", "Questions to the upstream about unknown operations, by its answer.", "answer")
+	m.probes = make([]prometheus.Counter, refrain.DidNotHappen+1)
+	for a := refrain.CannotTell; a <= refrain.DidNotHappen; a++ {
+		m.probes[a] = probes.WithLabelValues(strings.ReplaceAll(a.String(), " ", "-"))
+	}
+	resolved := m.counters("refrain_resolved_total", "Operations that an operator resolved, by how.", "ending")
+	m.resolved = make([]prometheus.Counter, refrain.Forgotten+1)
+	for _, e := range []refrain.Ending{refrain.Finished, refrain.Released, refrain.Forgotten} {
+		m.resolved[e] = resolved.WithLabelValues(e.String())
 	}
 	m.unrecorded = m.counter("refrain_unrecorded_total", "Endings that the store did not take at first.")
 	m.recovered = m.counter("refrain_recovered_total", "Endings that the store took later.")
@@ -198,6 +211,10 @@ func (m *Metrics) Observe(e refrain.Event) {
 		m.stale.Inc()
 	case refrain.EventDropped:
 		m.dropped.Inc()
+	case refrain.EventProbed:
+		m.probes[e.Answer].Inc()
+	case refrain.EventResolved:
+		m.resolved[e.Ending].Inc()
 	case refrain.EventStoreCall:
 		c := m.calls[e.Call]
 		c.took.Observe(e.Took.Seconds())

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
@@ -15,6 +16,7 @@ func (c *Config) Middleware() refrainhttp.Config {
 		if v := r.Policy.verifier; v != nil {
 			route.Policy.Verify = v.Verify
 		}
+		route.Policy.Probe.Base = c.probeBase()
 		for _, p := range r.Match {
 			route.Match = append(route.Match, p.Text)
 		}
@@ -37,6 +39,16 @@ func (c *Config) Patterns() (all []string) {
 func (c *Config) LongestTimeout() (longest time.Duration) {
 	for i := range c.Routes {
 		longest = max(longest, c.Routes[i].Policy.Operation.Timeout)
+	}
+	return longest
+}
+
+// LongestKeep returns how long an outcome is kept at most, on any route.
+func (c *Config) LongestKeep() (longest refrain.Keep) {
+	longest.Tombstone = -1
+	for i := range c.Routes {
+		op := &c.Routes[i].Policy.Operation
+		longest.Retention, longest.Tombstone = max(longest.Retention, op.Retention), max(longest.Tombstone, op.Tombstone)
 	}
 	return longest
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/http"
 	"reflect"
 	"testing"
 	"time"
@@ -38,8 +39,9 @@ routes:
 		Policy: refrainhttp.Policy{
 			Operation: refrain.Policy{
 				Wait: -1, Lease: time.Second, Timeout: 2 * time.Second, Retention: 3 * time.Second, Tombstone: -1,
-				Unknown: refrain.Rerun, StoreDown: refrain.FailOpen,
+				Unknown: refrain.Rerun, ProbeTimeout: 5 * time.Second, StoreDown: refrain.FailOpen,
 			},
+			Probe:   refrainhttp.Probe{Method: "GET", Base: "http://upstream", Answer: "tombstone"},
 			Dialect: "default", Mode: refrainhttp.Observe,
 			Key: refrainhttp.Key{
 				Required: true, From: []string{"header:X-Key", "header:Idempotency-Key"}, Format: refrainhttp.UUID7,
@@ -67,6 +69,16 @@ routes:
 	}
 }
 
+// withSources returns the configuration of a middleware that asks nobody for principals.
+func withSources(c *Config) refrainhttp.Config {
+	m := c.Middleware()
+	nobody := func(string) (refrainhttp.Finder, error) {
+		return refrainhttp.Finder{Find: func(*http.Request) (string, error) { return "", nil }}, nil
+	}
+	m.Sources = refrainhttp.Sources{"jwt": nobody, "mtls": nobody, "trusted": nobody, "client-ip": nobody}
+	return m
+}
+
 // Whatever the file may say, the middleware takes.
 func TestGoodFilesCompile(t *testing.T) {
 	t.Parallel()
@@ -79,7 +91,7 @@ func TestGoodFilesCompile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := refrainhttp.New(guard, c.Middleware()); err != nil {
+		if _, err := refrainhttp.New(guard, withSources(c)); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

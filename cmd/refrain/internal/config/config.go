@@ -9,10 +9,13 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/jwt"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/peer"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
@@ -22,6 +25,9 @@ type Config struct {
 	Listen   string
 	Admin    string
 	Store    Store
+	TLS      TLS
+	Proxies  peer.Trusted // whose word about clients is taken
+	JWT      jwt.Config   // without issuers if there are none
 	Lifetime refrainhttp.Lifetime
 	Defaults Policy
 	Routes   []Route
@@ -83,6 +89,7 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 	c := &Config{
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
 		Store:    Store{Scheme: "pebble", Dir: "./refrain-data"},
+		JWT:      jwt.Config{Header: "Authorization", Leeway: 30 * time.Second},
 		Defaults: builtin(newDialects()),
 		origins:  map[string]Origin{},
 	}
@@ -120,9 +127,12 @@ func (c *Config) read(root value) {
 	fields = append(fields, field{name: "routes", read: func(v value) { routes = v }}, field{name: "dialects", read: func(value) {}})
 	root.fields(fields, "")
 	inherited := c.Defaults.clone()
+	if routes.d == nil {
+		c.Defaults.patterns = c.everything()
+	}
 	known := c.Defaults.check(value{d: root.d, path: "defaults", origin: root.origin}, nil)
 	if routes.d == nil {
-		c.Routes = []Route{{Match: c.everything(), Policy: c.Defaults.clone()}}
+		c.Routes = []Route{{Match: c.Defaults.patterns, Policy: c.Defaults.clone()}}
 		return
 	}
 	seq, ok := routes.node.(*ast.SequenceNode)
@@ -155,13 +165,14 @@ func readRoute(v value, inherited Policy, known []contradiction) Route {
 	if _, ok := v.pairs(); ok && r.Match == nil {
 		v.fault(`needs match: the requests that it is about, such as "POST /charges"`)
 	}
+	r.Policy.patterns = r.Match
 	r.Policy.check(v, known)
 	return r
 }
 
 // fields returns the settings beside the policies.
 func (c *Config) fields() []field {
-	return []field{
+	fields := []field{
 		bind(c.origins, "upstream", &c.Upstream, upstream()),
 		bind(c.origins, "listen", &c.Listen, address()),
 		bind(c.origins, "admin", &c.Admin, address()),
@@ -169,6 +180,7 @@ func (c *Config) fields() []field {
 		bind(c.origins, "lifetime.match", &c.Lifetime.Match, getPattern()),
 		bind(c.origins, "lifetime.member", &c.Lifetime.Member, text()),
 	}
+	return append(fields, c.callerFields()...)
 }
 
 // Settings returns every setting beside the policies.
@@ -183,6 +195,7 @@ func (c *Config) override(d *decoder, o Override) {
 
 // check reports settings that contradict each other.
 func (c *Config) check(d *decoder) {
+	c.checkCallers(d)
 	if (c.Lifetime.Match == "") != (c.Lifetime.Member == "") {
 		at := value{d: d, path: "lifetime", origin: c.origins["lifetime.match"]}
 		if c.Lifetime.Match == "" {

@@ -174,7 +174,7 @@ func FuzzConfig(f *testing.F) {
 		if len(c.Routes) == 0 {
 			t.Fatal("a valid configuration has no routes")
 		}
-		if _, err := refrainhttp.New(guard, c.Middleware()); err != nil {
+		if _, err := refrainhttp.New(guard, withSources(c)); err != nil {
 			t.Fatalf("the middleware refuses what was accepted: %v", err)
 		}
 		for i := range c.Routes {

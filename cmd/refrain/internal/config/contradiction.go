@@ -15,7 +15,8 @@ type contradiction struct {
 // reported where the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
-	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkFingerprint(), p.checkOutcome(), p.checkVerify())
+	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkScope(), p.checkFingerprint(),
+		p.checkOutcome(), p.checkVerify(), p.checkProbe())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue
@@ -42,13 +43,8 @@ func (p *Policy) checkWait() []contradiction {
 }
 
 func (p *Policy) checkKey() []contradiction {
-	switch who := p.Principal; {
-	case len(p.Key.From) == 0:
+	if len(p.Key.From) == 0 {
 		return contradict("key.from", "is empty; write header:Idempotency-Key")
-	case len(who) == 0:
-		return contradict("scope.principal", "is empty; write none if all callers are one and the same")
-	case len(who) > 1 && slices.Contains(who, "none"):
-		return contradict("scope.principal", "none stands alone; remove it or the others")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -229,10 +230,29 @@ func (v value) scalar() (string, bool) {
 		return n.GetToken().Value, true
 	case *ast.NullNode:
 		v.fault("has no value")
+	case *ast.MappingNode:
+		if text, ok := oneScalar(n); ok {
+			return text, true
+		}
+		v.fault("expected a single value, got %s", describe(v.node))
 	default:
 		v.fault("expected a single value, got %s", describe(v.node))
 	}
 	return "", false
+}
+
+// oneScalar returns the text of what the parser takes for a mapping and YAML does not: in [jwt:sub], no space follows the colon
+// (YAML 1.2.2, section 7.3.3).
+func oneScalar(n *ast.MappingNode) (string, bool) {
+	if n.IsFlowStyle || len(n.Values) != 1 {
+		return "", false
+	}
+	key, value := n.Values[0].Key.GetToken(), n.Values[0].Value.GetToken()
+	end := key.Position.Column + utf8.RuneCountInString(key.Value)
+	if key.Type != token.StringType || value.Type != token.StringType || value.Position.Column != end+1 {
+		return "", false
+	}
+	return key.Value + ":" + value.Value, true
 }
 
 // fields reads a mapping into those fields whose names begin with prefix.

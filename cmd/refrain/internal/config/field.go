@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -29,16 +30,17 @@ func (p *Policy) fields() []field {
 		bind(o, "outcome.bodies", &p.Outcomes.Bodies, quiet(list(bodyRule()))),
 		bind(o, "outcome.failures.retention", &p.Outcomes.Failures.Retention, inherited(duration(time.Second, 3650*day))),
 		bind(o, "outcome.failures.tombstone", &p.Outcomes.Failures.Tombstone, inherited(orNone(duration(0, 3650*day)))),
-		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun"}, "probe")),
+		bind(o, "unknown", &op.Unknown, choice[refrain.UnknownPolicy]([]string{"hold", "rerun", "probe"})),
 		bind(o, "lease", &op.Lease, duration(100*time.Millisecond, time.Hour)),
 		bind(o, "timeout", &op.Timeout, duration(10*time.Millisecond, day)),
 		bind(o, "retention", &op.Retention, duration(time.Second, 3650*day)),
 		bind(o, "tombstone", &op.Tombstone, orNone(duration(0, 3650*day))),
 		bind(o, "store_down", &op.StoreDown, choice[refrain.StoreDownPolicy]([]string{"closed", "open"})),
+		bind(o, "replay.headers", &p.ReplayHeaders, replayHeaders()),
 		bind(o, "limits.request_body", &p.Limits.RequestBody, size(maxBody)),
 		bind(o, "limits.response_body", &p.Limits.ResponseBody, size(maxBody)),
 	)
-	return append(fields, p.answerFields()...)
+	return slices.Concat(fields, p.probeFields(), p.answerFields())
 }
 
 // requestFields are the settings about what a request is.
@@ -53,7 +55,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "key.first_sent", &k.FirstSent, header()),
 		bind(o, "key.first_sent_within", &k.FirstSentWithin, quiet(duration(0, 3650*day))),
 		bind(o, "scope.principal", &p.Principal, list(principal())),
-		bind(o, "scope.route", &p.RouteScope, word([]refrainhttp.RouteScope{"pattern", "path", "none"})),
+		bind(o, "scope.route", &p.RouteScope, routeScope()),
 		bind(o, "fingerprint.of", &f.Of, list(word([]string{"method", "path", "query", "media-type"}))),
 		bind(o, "fingerprint.body", &f.Body, word([]refrainhttp.BodyMode{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),

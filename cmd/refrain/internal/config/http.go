@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
@@ -47,18 +45,6 @@ func notTokenChar(r rune) bool {
 func keySource() kind[string] {
 	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME", nil,
 		[]string{"query", "form", "body", "tuple"})
-}
-
-// principal is a kind of places in a request that may say who it comes from.
-func principal() kind[refrainhttp.Source] {
-	k := source("header:NAME, cookie:NAME, none", []string{"none"}, []string{"cookie"}, "jwt", "mtls", "client-ip")
-	return kind[refrainhttp.Source]{
-		read: func(v value) (refrainhttp.Source, bool) {
-			s, ok := k.read(v)
-			return refrainhttp.Source(s), ok
-		},
-		show: func(s refrainhttp.Source) string { return string(s) },
-	}
 }
 
 // source is a kind of places in a request, such as header:NAME. Plain words stand for themselves; schemes of later

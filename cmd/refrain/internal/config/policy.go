@@ -18,6 +18,7 @@ type Policy struct {
 	verifier *webhook.Verifier // nil if nothing is to be verified
 	origins  map[string]Origin // of what is not a built-in default, by field
 	known    *dialects
+	patterns []Pattern // of the requests that it is about
 }
 
 // builtin returns the policy of a file that says nothing.
@@ -37,6 +38,7 @@ func explicit(p refrainhttp.Policy) refrainhttp.Policy {
 		{&p.Operation.Timeout, time.Minute},
 		{&p.Operation.Retention, day},
 		{&p.Operation.Tombstone, 7 * day},
+		{&p.Operation.ProbeTimeout, 5 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.fallback
@@ -50,6 +52,9 @@ func (p *Policy) given(field string) bool {
 	o, ok := p.origins[field]
 	return ok && !o.dialect
 }
+
+// OriginOf returns where the field was given.
+func (p *Policy) OriginOf(field string) Origin { return p.origins[field] }
 
 // settle completes a policy that was read whole: a default list of statuses gives up those that the file lists elsewhere.
 func (p *Policy) settle() {
@@ -86,8 +91,8 @@ func (p *Policy) clone() Policy {
 }
 
 // Settings returns the settings of the policy, in the order of the file's reference. Words of answers are left out where they
-// are the default ones.
+// are the default ones, and probes where there are none.
 func (p *Policy) Settings() []Setting {
 	all := settings(p.fields(), p.origins)
-	return slices.DeleteFunc(all, func(s Setting) bool { return s.Value == "" })
+	return slices.DeleteFunc(all, func(s Setting) bool { return s.Value == "" || p.needless(s.Name) })
 }

@@ -113,17 +113,3 @@ func (p *Policy) checkVerify() []contradiction {
 	p.verifier = verifier
 	return nil
 }
-
-// Unverified returns the patterns of the routes for senders whose signatures nobody looks at.
-func (c *Config) Unverified() (all []string) {
-	for i := range c.Routes {
-		r := &c.Routes[i]
-		if r.Policy.verifier != nil || !isSender(r.Policy.Dialect) || r.Policy.Dialect == "cloudevents" {
-			continue
-		}
-		for _, p := range r.Match {
-			all = append(all, p.Text)
-		}
-	}
-	return all
-}

@@ -41,6 +41,7 @@ func (g *Gateway) close(ctx context.Context) error {
 	// Executions whose clients have left are not the server's, but the guard's.
 	errs = append(errs, g.guard.Close(ctx))
 	g.site.Load().proxy.Close()
+	g.site.Load().callers.Retire(nil)
 	errs = append(errs, g.storage.Close(), g.admin.Close())
 	return errors.Join(errs...)
 }

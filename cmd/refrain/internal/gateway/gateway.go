@@ -3,6 +3,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -87,9 +88,14 @@ func (g *Gateway) open() (err error) {
 }
 
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
-	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, Ready: g.ready, Logger: g.log})
+	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: g.operations(), Ready: g.ready, Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
-	go func() { g.served <- g.server.Serve(clients(clientsAt, maxConnections, g.memory)) }()
+	conns := bounded(clientsAt, maxConnections)
+	if g.encryption() != nil {
+		conns = encrypted(conns, g.encryption)
+		g.server.ConnContext, g.server.Handler = withConn, identified(g.server.Handler)
+	}
+	go func() { g.served <- g.server.Serve(clients(conns, g.memory)) }()
 	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),
 		"upstream", g.cfg.Upstream.String(), "store", g.cfg.Store.String(), "tier", string(g.storage.Tier()),
 		"routes", len(g.cfg.Patterns()), "version", g.opts.Version)
@@ -102,6 +108,9 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request) {
 
 // memory returns what answers from memory under the configuration in force.
 func (g *Gateway) memory() *proxy.Memory { return g.site.Load().memory }
+
+// encryption is that of new connections under the configuration in force.
+func (g *Gateway) encryption() *tls.Config { return g.site.Load().tls }
 
 var errDraining = errors.New("draining")
 

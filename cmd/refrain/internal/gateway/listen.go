@@ -43,10 +43,14 @@ func connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// clients returns the listener for clients: bounded in number, paced, refusing ambiguous framing, and answering from memory
-// what can be.
-func clients(l net.Listener, limit int, memory func() *proxy.Memory) net.Listener {
-	return proxy.StrictListener(&limitListener{Listener: l, slots: make(chan struct{}, limit)}, memory, idleTimeout)
+// bounded returns the listener with connections that are bounded in number and paced.
+func bounded(l net.Listener, limit int) net.Listener {
+	return &limitListener{Listener: l, slots: make(chan struct{}, limit)}
+}
+
+// clients returns the listener for clients: refusing ambiguous framing, and answering from memory what can be.
+func clients(l net.Listener, memory func() *proxy.Memory) net.Listener {
+	return proxy.StrictListener(l, memory, idleTimeout)
 }
 
 // A limitListener accepts connections while there are slots.

@@ -23,7 +23,7 @@ func serve(t *testing.T, h http.HandlerFunc, limit int) string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = s.Serve(clients(l, limit, nil))
+		_ = s.Serve(clients(bounded(l, limit), nil))
 	}()
 	t.Cleanup(func() {
 		_ = s.Close()
@@ -61,7 +61,7 @@ func (pipeListener) Accept() (net.Conn, error) {
 func TestClientsBeyondTheLimitWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := clients(pipeListener{}, 2, nil)
+		l := clients(bounded(pipeListener{}, 2), nil)
 		accepted := make(chan net.Conn, 4)
 		for range 4 {
 			go func() {

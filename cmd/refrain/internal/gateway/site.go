@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/http"
 
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
 	"github.com/refrain-dev/refrain/refrainhttp"
@@ -16,35 +19,57 @@ type site struct {
 	handler http.Handler
 	memory  *proxy.Memory // of the same handler
 	proxy   *proxy.Proxy
+	callers *callers.Callers
+	tls     *tls.Config // nil if connections are not encrypted
+
+	middleware *refrainhttp.Middleware
+	keep       refrain.Keep // of what an operator says of an operation whose route nobody knows
 }
 
 // install puts a configuration in force for the requests to come.
-func (g *Gateway) install(cfg *config.Config) error {
+func (g *Gateway) install(cfg *config.Config) (err error) {
+	old, next := g.site.Load(), &site{}
+	if old == nil {
+		old = &site{}
+	}
+	if next.tls, err = OpenTLS(cfg.TLS); err != nil {
+		return err
+	}
+	if next.callers, err = callers.Open(context.Background(), cfg, old.callers, g.log); err != nil {
+		return err
+	}
+	if next.proxy = old.proxy; old.proxy == nil || g.cfg.Upstream.String() != cfg.Upstream.String() {
+		next.proxy = proxy.New(proxy.Config{Upstream: cfg.Upstream, Logger: g.log})
+	}
+	if err := g.compile(cfg, next); err != nil {
+		next.callers.Retire(old.callers)
+		return err
+	}
+	g.metrics.SetRoutes(cfg.Patterns())
+	g.site.Store(next)
+	old.callers.Retire(next.callers)
+	if old.proxy != nil && old.proxy != next.proxy {
+		old.proxy.Close()
+	}
+	for _, w := range cfg.Warnings() {
+		g.log.Warn("configuration: "+w.Text, "at", w.Origin.String(), "field", w.Path)
+	}
+	g.cfg, g.longest = cfg, max(g.longest, cfg.LongestTimeout())
+	return nil
+}
+
+// compile makes the site's handler.
+func (g *Gateway) compile(cfg *config.Config, s *site) error {
 	mc := cfg.Middleware()
-	mc.Logger, mc.Observer = g.log, observer{g.metrics, g.log}
+	mc.Logger, mc.Observer, mc.Sources = g.log, observer{g.metrics, g.log}, s.callers.Sources()
 	middleware, err := refrainhttp.New(g.guard, mc)
 	if err != nil {
 		return fmt.Errorf("compiling the routes: %w", err)
 	}
-	old := g.site.Load()
-	next := &site{}
-	if old != nil && g.cfg.Upstream.String() == cfg.Upstream.String() {
-		next.proxy = old.proxy
-	} else {
-		next.proxy = proxy.New(proxy.Config{Upstream: cfg.Upstream, Logger: g.log})
-	}
-	protected := middleware.Wrap(next.proxy)
-	next.handler = middleware.Publish(protected)
-	next.memory = proxy.NewMemory(protected.(refrainhttp.Recaller))
-	if open := cfg.Unverified(); len(open) > 0 {
-		g.log.Warn("webhooks are taken from anyone: verify.secrets is not set", "routes", open)
-	}
-	g.metrics.SetRoutes(cfg.Patterns())
-	g.site.Store(next)
-	if old != nil && old.proxy != next.proxy {
-		old.proxy.Close()
-	}
-	g.cfg, g.longest = cfg, max(g.longest, cfg.LongestTimeout())
+	protected := middleware.Wrap(s.proxy)
+	s.handler = middleware.Publish(protected)
+	s.memory = proxy.NewMemory(protected.(refrainhttp.Recaller))
+	s.middleware, s.keep = middleware, cfg.LongestKeep()
 	return nil
 }
 
@@ -68,10 +93,14 @@ func (g *Gateway) tryReload() error {
 		{"listen", g.cfg.Listen, cfg.Listen},
 		{"admin", g.cfg.Admin, cfg.Admin},
 		{"store", g.cfg.Store.String(), cfg.Store.String()},
+		{"tls", g.cfg.TLS.State(), cfg.TLS.State()},
 	} {
 		if fixed.was != fixed.is {
 			g.log.Warn("this change takes a restart", "setting", fixed.name, "in_force", fixed.was, "file", fixed.is)
 		}
+	}
+	if cfg.TLS.State() != g.cfg.TLS.State() {
+		cfg.TLS = g.cfg.TLS
 	}
 	cfg.Listen, cfg.Admin, cfg.Store = g.cfg.Listen, g.cfg.Admin, g.cfg.Store
 	return g.install(cfg)

@@ -109,6 +109,9 @@ func scope(c *refrainhttp.Contract) string {
 	case refrainhttp.RouteNone:
 		return who
 	}
+	if names, ok := strings.CutPrefix(string(c.Scope.Route), "path:"); ok {
+		return who + " and these requests, for each `{" + strings.ReplaceAll(names, ",", "}` and `{") + "}`"
+	}
 	return who + " and these requests"
 }
 

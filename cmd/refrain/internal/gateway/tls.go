@@ -1,0 +1,75 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
+)
+
+// OpenTLS reads the files that the configuration names, and returns nil if it names none. A client may do without a certificate;
+// one that it shows must be valid.
+func OpenTLS(files config.TLS) (*tls.Config, error) {
+	if files.Certificate == "" {
+		return nil, nil //nolint:nilnil // no encryption is no error
+	}
+	own, err := tls.LoadX509KeyPair(files.Certificate, files.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	cfg := &tls.Config{
+		Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	}
+	if files.ClientCA == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(files.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("tls: client_ca: %w", err)
+	}
+	cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
+	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, errors.New("tls: client_ca: the file has no certificate in PEM")
+	}
+	return cfg, nil
+}
+
+// encrypted returns the listener with the encryption of the configuration in force at each handshake. The server does not
+// handshake itself: it waits for the first request, for as long as it would for one.
+func encrypted(l net.Listener, inForce func() *tls.Config) net.Listener {
+	return tls.NewListener(l, &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return inForce(), nil },
+	})
+}
+
+// connKey is the key of a request's *tls.Conn in its context.
+type connKey struct{}
+
+// withConn notes the connection's encryption, which the server cannot see below what follows its requests.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	if strict, ok := c.(*proxy.StrictConn); ok {
+		if encrypted, ok := strict.Conn.(*tls.Conn); ok {
+			return context.WithValue(ctx, connKey{}, encrypted)
+		}
+	}
+	return ctx
+}
+
+// identified returns a handler whose requests have the state of their connection's encryption.
+func identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*tls.Conn); ok {
+			state := c.ConnectionState()
+			r.TLS = &state
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,131 @@
+package operations
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// Config configures a Handler.
+type Config struct {
+	Guard *refrain.Guard
+	Store refrain.Store // the guard's
+	// Identify finds the operation that a request stands for, under the configuration in force.
+	Identify func(*http.Request) (id refrain.ID, route string, err error)
+	// Keep returns how long what an operator says is kept.
+	Keep   func() refrain.Keep
+	Logger *slog.Logger
+}
+
+// Path is where Handler belongs.
+const Path = "/api/v1/operations"
+
+const (
+	// timeout bounds a request, which may have to wait for an execution in this process.
+	timeout = 10 * time.Second
+	maxBody = 8 << 20
+)
+
+// Handler returns the handler of Path and everything below.
+func Handler(cfg Config) http.Handler {
+	h := &handler{cfg}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+Path, document(h.list))
+	mux.HandleFunc("POST "+Path+"/identify", document(h.identify))
+	mux.HandleFunc("GET "+Path+"/{id}", document(h.show))
+	mux.HandleFunc("POST "+Path+"/{id}/resolve", document(h.resolve))
+	return local(mux, cfg.Logger)
+}
+
+type handler struct{ Config }
+
+// document makes a handler of a function that returns what to answer with.
+func document(f func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		doc, err := f(r.WithContext(ctx))
+		if err != nil {
+			problemOf(err).write(w)
+			return
+		}
+		write(w, http.StatusOK, doc)
+	}
+}
+
+func (h *handler) show(r *http.Request) (any, error) {
+	id, err := h.find(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	op, err := h.lookup(r.Context(), id)
+	if err == nil && op.State == refrain.StateAbsent.String() {
+		err = refrain.ErrAbsent
+	}
+	return op, err
+}
+
+func (h *handler) lookup(ctx context.Context, id refrain.ID) (Operation, error) {
+	record, err := h.Guard.Lookup(ctx, id)
+	unrecorded := errors.Is(err, refrain.ErrUnrecorded)
+	if err != nil && !unrecorded {
+		return Operation{}, err
+	}
+	op := describe(id, &record)
+	op.Unrecorded = unrecorded
+	return op, nil
+}
+
+// identify finds the operation of a client's request. The request holds the client's key and credentials: nothing of it is
+// kept, logged or told back.
+func (h *handler) identify(r *http.Request) (any, error) {
+	var asked Request
+	if err := decode(r, &asked); err != nil {
+		return nil, err
+	}
+	target := asked.URL
+	if strings.HasPrefix(target, "/") {
+		target = "http://localhost" + target
+	}
+	request, err := http.NewRequestWithContext(r.Context(), asked.Method, target, strings.NewReader(asked.Body))
+	if err != nil || asked.Method == "" || request.URL.Path == "" {
+		return nil, problem(http.StatusBadRequest, "bad-request", "method and url do not make a request; write POST and /charges")
+	}
+	for name, lines := range asked.Headers {
+		if name = http.CanonicalHeaderKey(name); name == "Host" && len(lines) == 1 {
+			request.Host = lines[0]
+		}
+		request.Header[name] = lines
+	}
+	id, route, err := h.Identify(request)
+	if err != nil {
+		return nil, err
+	}
+	op, err := h.lookup(r.Context(), id)
+	op.Route = route
+	return op, err
+}
+
+// decode reads the request's document.
+func decode(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil && d.More() {
+		err = errors.New("there is something behind the document")
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return problem(http.StatusRequestEntityTooLarge, "too-large", "the document is longer than %d bytes", maxBody)
+	}
+	if err != nil {
+		return problem(http.StatusBadRequest, "bad-request", "the document cannot be read: %s", err)
+	}
+	return nil
+}

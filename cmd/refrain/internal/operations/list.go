@@ -1,0 +1,144 @@
+package operations
+
+import (
+	"context"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/refrain-dev/refrain"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+	// shortestName is how many digits of an ID logs show.
+	shortestName = 16
+)
+
+func (h *handler) list(r *http.Request) (any, error) {
+	q, err := newQuery(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	lister, err := h.lister()
+	if err != nil {
+		return nil, err
+	}
+	q.Limit++ // tells whether there are more
+	all, err := lister.List(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	page := Page{Operations: []Operation{}}
+	for i := range all {
+		if i == q.Limit-1 {
+			page.Next = page.Operations[i-1].ID
+			break
+		}
+		page.Operations = append(page.Operations, describe(all[i].ID, &all[i].Record))
+	}
+	return page, nil
+}
+
+func (h *handler) lister() (refrain.Lister, error) {
+	if l, ok := h.Store.(refrain.Lister); ok {
+		return l, nil
+	}
+	return nil, problem(http.StatusNotImplemented, "no-list", "this store cannot list operations; name one by all %d digits of its ID",
+		2*len(refrain.ID{}))
+}
+
+// newQuery reads the parameters state, limit and after.
+func newQuery(v url.Values) (q refrain.ListQuery, err error) {
+	q.Limit = defaultLimit
+	if text := v.Get("limit"); text != "" {
+		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxLimit {
+			return q, problem(http.StatusBadRequest, "bad-limit", "limit must be a number from 1 to %d", maxLimit)
+		}
+	}
+	if q.State, err = parseState(v.Get("state")); err != nil {
+		return q, err
+	}
+	if text := v.Get("after"); text != "" {
+		id, err := parseID(text)
+		if err != nil {
+			return q, err
+		}
+		q.From = next(id)
+	}
+	return q, nil
+}
+
+// parseState returns StateAbsent for any state.
+func parseState(text string) (refrain.State, error) {
+	if text == "" || text == "all" {
+		return refrain.StateAbsent, nil
+	}
+	for s := refrain.StateRunning; s <= refrain.StateExpired; s++ {
+		if s.String() == text {
+			return s, nil
+		}
+	}
+	return 0, problem(http.StatusBadRequest, "bad-state", "%q is no state; there are running, unknown, done, expired, all", text)
+}
+
+// next returns the ID behind another one.
+func next(id refrain.ID) refrain.ID {
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i]++; id[i] != 0 {
+			break
+		}
+	}
+	return id
+}
+
+func parseID(text string) (id refrain.ID, err error) {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return id, badID()
+	}
+	if _, err := hex.Decode(id[:], []byte(text)); err != nil {
+		return id, badID()
+	}
+	return id, nil
+}
+
+func badID() error {
+	return problem(http.StatusBadRequest, "bad-id", "an ID has %d hexadecimal digits, of which the first %d will do", 2*len(refrain.ID{}),
+		shortestName)
+}
+
+// find returns the operation that has the name: its ID, or so much of its beginning that it is the only one.
+func (h *handler) find(ctx context.Context, name string) (refrain.ID, error) {
+	name = strings.ToLower(name)
+	if id, err := parseID(name); err == nil {
+		return id, nil
+	}
+	if len(name) < shortestName || len(name) > 2*len(refrain.ID{}) {
+		return refrain.ID{}, badID()
+	}
+	first, err := parseID(name + strings.Repeat("0", 2*len(refrain.ID{})-len(name)))
+	if err != nil {
+		return first, err
+	}
+	lister, err := h.lister()
+	if err != nil {
+		return first, err
+	}
+	all, err := lister.List(ctx, refrain.ListQuery{From: first, Limit: 2})
+	switch {
+	case err != nil:
+		return first, err
+	case len(all) == 0 || !hasName(all[0].ID, name):
+		return first, refrain.ErrAbsent
+	case len(all) == 2 && hasName(all[1].ID, name):
+		return first, problem(http.StatusConflict, "ambiguous", "two operations begin like that; give more digits of the ID")
+	}
+	return all[0].ID, nil
+}
+
+func hasName(id refrain.ID, name string) bool {
+	return strings.HasPrefix(hex.EncodeToString(id[:]), name)
+}

@@ -1,0 +1,86 @@
+package operations
+
+import (
+	"net/http"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// maxWords bounds what goes to the log.
+const maxWords = 1000
+
+// resolve ends an unknown operation by hand. The guard writes the line of the audit, with who and why.
+func (h *handler) resolve(r *http.Request) (any, error) {
+	var said Resolution
+	if err := decode(r, &said); err != nil {
+		return nil, err
+	}
+	res, err := said.resolution()
+	if err != nil {
+		return nil, err
+	}
+	res.Keep = h.Keep()
+	id, err := h.find(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	record, err := h.Guard.Resolve(r.Context(), id, res)
+	if err != nil {
+		p := problemOf(err)
+		h.Logger.Warn("resolution refused", "op", id, "fence", said.Fence, "outcome", said.Outcome, "by", said.By, "why", p.Code)
+		return nil, p
+	}
+	return describe(id, &record), nil
+}
+
+func unfit(format string, args ...any) error {
+	return problem(http.StatusBadRequest, "bad-resolution", format, args...)
+}
+
+func (s *Resolution) resolution() (refrain.Resolution, error) {
+	res := refrain.Resolution{Fence: s.Fence, By: s.By, Reason: s.Reason}
+	answered := s.Status != 0 || len(s.Headers) > 0 || s.Body != "" || s.Binary != nil
+	switch {
+	case s.Reason == "" || len(s.Reason) > maxWords:
+		return res, unfit("reason must say why, in 1 to %d characters; it goes to the log", maxWords)
+	case s.By == "" || len(s.By) > maxWords:
+		return res, unfit("by must say who resolves it, in 1 to %d characters; it goes to the log", maxWords)
+	case s.Fence == 0:
+		return res, unfit("fence is missing: the number of the claim that you looked at")
+	case s.Outcome == DidNotHappen && answered:
+		return res, unfit("what did not happen has no answer; remove status, headers and body")
+	case s.Outcome == DidNotHappen:
+		res.Ending = refrain.Released
+		return res, nil
+	case s.Outcome != Happened:
+		return res, unfit("outcome must be %s or %s", Happened, DidNotHappen)
+	}
+	res.Ending = refrain.Finished
+	o, err := s.answer(answered)
+	res.Outcome = o
+	return res, err
+}
+
+// answer returns what retries get: the answer, or only word that it is done.
+func (s *Resolution) answer(answered bool) (refrain.Outcome, error) {
+	if !answered {
+		return refrain.Outcome{Omitted: true}, nil
+	}
+	if s.Body != "" && s.Binary != nil {
+		return refrain.Outcome{}, unfit("body and body_base64 are both given; send one")
+	}
+	body := s.Binary
+	if s.Body != "" {
+		body = []byte(s.Body)
+	}
+	h := make(http.Header, len(s.Headers))
+	for name, lines := range s.Headers {
+		h[http.CanonicalHeaderKey(name)] = lines
+	}
+	o, err := refrainhttp.NewOutcome(s.Status, h, body)
+	if err != nil {
+		return o, unfit("%s", err)
+	}
+	return o, nil
+}

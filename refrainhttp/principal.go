@@ -1,0 +1,113 @@
+package refrainhttp
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// A Finder finds out who requests come from, for a scheme that this package does not know.
+type Finder struct {
+	// Find returns the principal that a request comes from, or "" if the request names none; the next source is asked then.
+	// It must be sure of what it returns: the principal decides whose answers a request may get. An error refuses a request
+	// with a key, and its text goes to the client, so it must not quote the request: what is wrong with a credential does
+	// not make its bearer anonymous. Find may be called concurrently.
+	Find func(r *http.Request) (principal string, err error)
+	// Reads names the header fields that Find goes by. Two requests without a principal that differ in one of them are
+	// never taken for the same.
+	Reads []string
+	// Shared says that several callers may have one principal, as those behind one address do. Then Set-Cookie is not kept.
+	Shared bool
+	// Challenge, if not empty, is the WWW-Authenticate (RFC 9110 section 11.6.1) of a refusal, which is a 401 then: another
+	// credential may do better. Without one it is a 403.
+	Challenge string
+}
+
+// Sources make Finders, by scheme: a Source "jwt:sub" is what Sources["jwt"]("sub") makes, once, when the policy is compiled.
+// An error says what is wrong with the name.
+type Sources map[string]func(name string) (Finder, error)
+
+// A principalSource is a place in a request that may say who it comes from.
+type principalSource struct {
+	Finder
+	source Source
+	name   string // in the principal: of a header its own, of anything else one with a colon, which no header has
+	asks   bool   // a Finder that is not this package's
+}
+
+func newPrincipalSource(source Source, known Sources) (principalSource, error) {
+	scheme, name, _ := strings.Cut(string(source), ":")
+	s := principalSource{source: source, name: scheme + ":" + name}
+	if newFinder, ok := known[scheme]; ok {
+		var err error
+		if s.Finder, err = newFinder(name); err != nil {
+			return s, fmt.Errorf("%q: %w", source, err)
+		}
+		s.asks = true
+		s.Reads, err = canonicalNames(s.Reads)
+		return s, err
+	}
+	switch {
+	case scheme == "header" && isToken(name):
+		s.name = http.CanonicalHeaderKey(name)
+		s.Find = headerFinder(s.name)
+	case scheme == "cookie" && isToken(name):
+		s.Find = cookieFinder(s.name, name)
+	default:
+		return s, fmt.Errorf("%q is neither header:NAME, cookie:NAME nor none", source)
+	}
+	return s, nil
+}
+
+// headerFinder takes all lines of a field for the principal.
+func headerFinder(name string) func(*http.Request) (string, error) {
+	return func(r *http.Request) (string, error) {
+		if values := r.Header[name]; len(values) > 0 {
+			return credential(name, values), nil
+		}
+		return "", nil
+	}
+}
+
+func cookieFinder(label, name string) func(*http.Request) (string, error) {
+	return func(r *http.Request) (string, error) {
+		if values := cookies(r, name); len(values) > 0 {
+			return credential(label, values), nil
+		}
+		return "", nil
+	}
+}
+
+// cookies returns all values that a request has for a cookie: of two, who reads the second sees another caller than who reads
+// the first. Quotes are part of a value: not every reader takes them off.
+func cookies(r *http.Request, name string) (values []string) {
+	for _, c := range r.CookiesNamed(name) {
+		switch {
+		case c.Quoted:
+			values = append(values, `"`+c.Value+`"`)
+		case c.Value != "":
+			values = append(values, c.Value)
+		}
+	}
+	return values
+}
+
+// of returns the principal, "" if the request has none here.
+func (s *principalSource) of(r *http.Request) (string, error) {
+	found, err := s.Find(r)
+	if found == "" || err != nil || !s.asks {
+		return found, err
+	}
+	return credential(s.name, []string{found}), nil
+}
+
+// credentials are the fields that tell callers apart whom no source names.
+func (s *scoper) credentials() []string {
+	names := []string{"Cookie", "Authorization", "X-Api-Key"}
+	for _, p := range s.principal {
+		names = append(names, p.Reads...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
