@@ -38,6 +38,8 @@ type Answers struct {
 
 	KeyMissing, KeyInvalid, Mismatch, InProgress, Unknown, Expired, NotReplayable Answer
 	Unavailable, BodyTooLarge, Unsupported, TooLate, Unverified                   Answer
+	// Unreachable and Unanswered are for handlers that could not ask, or did not hear from, the API behind them: see Fail.
+	Unreachable, Unanswered Answer
 	// Repeat, if it has a Status, is what the retry of an operation gets that ended with 2xx, instead of the recorded answer.
 	Repeat Answer
 }
@@ -114,6 +116,10 @@ func (a *Answers) own(k problemKind) *Answer {
 		return &a.Unverified
 	case problemRepeat:
 		return &a.Repeat
+	case problemUnreachable:
+		return &a.Unreachable
+	case problemUnanswered, problemTimedOut:
+		return &a.Unanswered
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ func stripeAnswers() Answers {
 		// To a client of Stripe, a 500 is what leaves open whether it happened.
 		Unknown:     Answer{Status: 500, Code: "idempotency_outcome_unknown", Header: never},
 		Unavailable: Answer{Code: "idempotency_unavailable", Header: again},
+		Unreachable: Answer{Code: "api_unreachable", Header: again},
+		Unanswered:  Answer{Status: 500, Code: "idempotency_outcome_unknown", Header: never},
 	}
 }
 
@@ -69,6 +71,7 @@ func adyen() Dialect {
 				InProgress:  Answer{Status: 422, Code: "704", Header: transient},
 				Mismatch:    Answer{Code: "704"},
 				Unavailable: Answer{Code: "703", Header: transient},
+				Unreachable: Answer{Header: transient},
 			},
 		},
 	}

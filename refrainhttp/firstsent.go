@@ -11,7 +11,7 @@ import (
 func (p *plan) checkFirstSent(h http.Header, hasKey bool, now time.Time) refusal {
 	lines := h[p.firstSent]
 	switch {
-	case p.firstSent == "", !hasKey && len(lines) == 0:
+	case !hasKey && len(lines) == 0:
 		return refusal{}
 	case !hasKey:
 		return refusal{kind: problemKeyInvalid, detail: p.firstSent + " is there, but the key is not."}

@@ -29,8 +29,12 @@ const (
 	problemTooLate
 	problemUnverified
 	problemRepeat
+	problemPassed
 	problemCallerUnproven
 	problemCallerUnclear
+	problemUnreachable
+	problemUnanswered
+	problemTimedOut
 	problemKinds // how many there are
 )
 
@@ -123,7 +127,14 @@ func (k problemKind) describeContract() problemType {
 		}
 	case problemUnverified:
 		return problemType{
-			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false, "",
+			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false,
+			"Nothing was looked up or run: the request's signature is missing, wrong or too old.",
+		}
+	case problemPassed:
+		return problemType{
+			"number-passed", "The number is below the window", http.StatusConflict, false,
+			"Much greater numbers were used since, and whether this one was is no longer remembered. The request was not run. " +
+				"Send a new operation with a greater number.",
 		}
 	case problemCallerUnproven:
 		return problemType{
@@ -141,6 +152,27 @@ func (k problemKind) describeContract() problemType {
 			"An earlier request with this key has done it.",
 		}
 	}
+	return k.describeFailure()
+}
+
+// describeFailure describes the kinds that are about the API behind a handler.
+func (k problemKind) describeFailure() problemType {
+	switch k {
+	case problemUnreachable:
+		return problemType{
+			"upstream-unreachable", "The upstream cannot be reached", http.StatusBadGateway, true,
+			"Nothing was sent to it, so nothing happened. Send the same request again.",
+		}
+	case problemUnanswered:
+		return problemType{
+			"upstream-unanswered", "The upstream did not give a whole answer", http.StatusBadGateway, false,
+			"The request was sent to it; whether it was carried out is not known.",
+		}
+	case problemTimedOut:
+		t := problemUnanswered.describeFailure()
+		t.title, t.status = "The upstream did not answer in time", http.StatusGatewayTimeout
+		return t
+	}
 	return problemType{
 		"upgrade-refused", "A keyed request cannot change the protocol", http.StatusBadRequest, false,
 		"An upgraded connection cannot be replayed. Send the request without the key or without the upgrade.",
@@ -157,9 +189,9 @@ func sentence(err error) string {
 func (k problemKind) advice() string {
 	switch k {
 	case problemInProgress, problemUnknown, problemUnavailable, problemBodyBroken, problemBodyTimeout,
-		problemCallerUnproven:
+		problemCallerUnproven, problemUnreachable, problemUnanswered, problemTimedOut:
 		return "same-key"
-	case problemMismatch, problemKeyMissing, problemKeyInvalid:
+	case problemMismatch, problemKeyMissing, problemKeyInvalid, problemPassed:
 		return "new-key"
 	}
 	return "none"

@@ -2,6 +2,7 @@ package refrainhttp
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 
 	"github.com/refrain-dev/refrain"
@@ -25,6 +26,15 @@ func unproven(by *principalSource, err error) refusal {
 	return f
 }
 
+// refusal returns one that says no more than the kind.
+func (k problemKind) refusal() refusal {
+	f := refusal{kind: k}
+	if k == problemUnavailable {
+		f.retryAfter = unavailableRetry
+	}
+	return f
+}
+
 // problemVariables are those of a refusal beside a mark's.
 func problemVariables() []string {
 	return []string{"code", "title", "detail", "type", "http_status", "retryable", "retry_after", "original_status", "resource"}
@@ -34,7 +44,7 @@ func problemVariables() []string {
 type telling struct {
 	refusal
 	*words
-	key    string
+	key    clientKey
 	status Status
 	work   *workspace // or nil
 }
@@ -43,7 +53,9 @@ type telling struct {
 func (t *telling) value(name string, p *pointer) string {
 	switch name {
 	case varKey:
-		return t.key
+		return t.key.raw
+	case varKeySource:
+		return t.key.source()
 	case varStatus:
 		if t.status == StatusRefused {
 			return ""
@@ -108,30 +120,38 @@ func positive(n int) string {
 
 // refuse answers with a problem.
 func (x *exchange) refuse(status Status, f refusal) {
-	w := &x.plan.speech.words[f.kind]
-	t := &telling{refusal: f, words: w, key: x.key.raw, status: status, work: x.work}
-	h := x.client.Header()
-	setMarks(h, x.plan.speech.marks, t)
+	t := x.telling(status, f)
+	setMarks(x.client.Header(), x.plan.speech.marks, t)
+	t.write(x.client)
+	x.report(status, t.words.status, f.kind)
+}
+
+func (x *exchange) telling(status Status, f refusal) *telling {
+	return &telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key, status: status, work: x.work}
+}
+
+// write answers with the words.
+func (t *telling) write(w http.ResponseWriter) {
+	h := w.Header()
 	h["Cache-Control"] = []string{"no-store"}
-	if f.challenge != "" {
-		h["Www-Authenticate"] = []string{f.challenge}
+	if t.challenge != "" {
+		h["Www-Authenticate"] = []string{t.challenge}
 	}
-	if f.retryAfter > 0 {
-		h["Retry-After"] = []string{strconv.Itoa(f.retryAfter)}
+	if t.retryAfter > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(t.retryAfter)}
 	}
 	var body []byte
-	if w.body == nil {
+	if t.body == nil {
 		h["Content-Type"] = []string{"application/problem+json"}
 		body = t.document()
 	} else {
 		h["Content-Type"] = []string{"application/json"}
-		body = []byte(w.body.expand(t, w.escape, false))
+		body = []byte(t.body.expand(t, t.escape, false))
 	}
-	setMarks(h, w.header, t)
+	setMarks(h, t.header, t)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	x.client.WriteHeader(w.status)
-	_, _ = x.client.Write(body)
-	x.report(status, w.status, f.kind)
+	w.WriteHeader(t.words.status)
+	_, _ = w.Write(body)
 }
 
 // document returns the problem document (RFC 9457).

@@ -34,6 +34,7 @@ type mark struct {
 const (
 	varKey, varStatus, varReplayed, varExpires = "key", "status", "replayed", "expires"
 	varAdvice                                  = "advice"
+	varKeySource                               = "key_source"
 	varOutcome                                 = "outcome"
 )
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,6 +166,14 @@ func contractFile(t *testing.T, dialect string, upstream *conformance.Upstream) 
 			}
 		}
 	}
+	if slices.Contains(signers(), dialect) {
+		secret := write(t, "secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
+		file += fmt.Sprintf("  - match: POST /signed/\n    verify: { secrets: %q", "file:"+secret)
+		if dialect == "twilio" {
+			file += ", url: https://hooks.example.com"
+		}
+		file += " }\n"
+	}
 	return file
 }
 
@@ -172,7 +181,7 @@ func contractFile(t *testing.T, dialect string, upstream *conformance.Upstream) 
 func at(url string, upstream *conformance.Upstream) *conformance.System {
 	return &conformance.System{
 		URL: url, Upstream: upstream,
-		Required: "/required", AtOnce: "/at-once", Patient: "/patient", Brief: "/brief", Refused: "/refused",
+		Required: "/required", AtOnce: "/at-once", Patient: "/patient", Brief: "/brief", Refused: "/refused", Signed: "/signed",
 	}
 }
 
@@ -243,4 +252,9 @@ func (s *severed) Get(ctx context.Context, id refrain.ID) (refrain.Record, error
 		return refrain.Record{}, errSevered
 	}
 	return s.Store.Get(ctx, id)
+}
+
+// signers are the dialects of those who sign what they send.
+func signers() []string {
+	return []string{"standard-webhooks", "github", "shopify", "slack", "twilio", "stripe-events"}
 }

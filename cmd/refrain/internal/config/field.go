@@ -54,6 +54,13 @@ func (p *Policy) requestFields() []field {
 		bind(o, "key.max_length", &k.MaxLength, integer(1, 1024)),
 		bind(o, "key.first_sent", &k.FirstSent, header()),
 		bind(o, "key.first_sent_within", &k.FirstSentWithin, quiet(duration(0, 3650*day))),
+		bind(o, "key.sequence_window", &k.SequenceWindow, quiet(integer(1, 1_000_000))),
+		bind(o, "key.derive.window", &k.DeriveWindow, quiet(duration(0, day))),
+		bind(o, "batch.items", &p.Batch.Items, pointer()),
+		bind(o, "batch.key", &p.Batch.Key, pointer()),
+		bind(o, "batch.answers", &p.Batch.Answers, pointer()),
+		bind(o, "batch.status", &p.Batch.Status, pointer()),
+		bind(o, "batch.limit", &p.Batch.Limit, quiet(integer(1, 1000))),
 		bind(o, "scope.principal", &p.Principal, list(principal())),
 		bind(o, "scope.route", &p.RouteScope, routeScope()),
 		bind(o, "fingerprint.of", &f.Of, list(word([]string{"method", "path", "query", "media-type"}))),
@@ -105,6 +112,8 @@ func (p *Policy) answerFields() []field {
 		{"too_late", &a.TooLate},
 		{"unverified", &a.Unverified},
 		{"repeat", &a.Repeat},
+		{"unreachable", &a.Unreachable},
+		{"unanswered", &a.Unanswered},
 	} {
 		name := "answers." + w.name + "."
 		fields = append(fields,

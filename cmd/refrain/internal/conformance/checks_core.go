@@ -40,7 +40,7 @@ func echoes(t *trial) {
 	echoed := []string{"Idempotency-Key: " + key}
 	t.is(t.send(a), verdict{status: 201, fields: echoed})
 	t.is(t.send(a), verdict{status: 201, fields: echoed})
-	t.is(t.send(a.saying("100", "101")), verdict{status: t.c.mismatch.status, fields: echoed})
+	t.is(t.send(a.saying(`"amount":100`, `"amount":101`)), verdict{status: t.c.mismatch.status, fields: echoed})
 }
 
 // passes: without a key nothing is protected.

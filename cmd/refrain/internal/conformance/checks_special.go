@@ -105,7 +105,7 @@ func conflictNames(t *trial) {
 	t.script(Answer{Body: []byte(`{"payments":{"id":"PM123","amount":100}}`)})
 	a := t.keyed(t.key())
 	t.is(t.send(a), verdict{status: 201})
-	for _, second := range []*ask{a, a.saying("100", "101")} {
+	for _, second := range []*ask{a, a.saying(`"amount":100`, `"amount":101`)} {
 		t.is(t.send(second), verdict{status: 409, members: []string{
 			"/error/code=409", "/error/type=invalid_state", "/error/errors/0/reason=idempotent_creation_conflict",
 			"/error/errors/0/links/conflicting_resource_id=PM123",
@@ -129,7 +129,7 @@ func mismatchNames(t *trial) {
 	t.script(Answer{Body: []byte(`{"id":"account_in71c4amph0vgo2qllky"}`)})
 	a := t.keyed(t.key())
 	t.send(a)
-	t.is(t.send(a.saying("100", "101")), verdict{status: 409, members: []string{
+	t.is(t.send(a.saying(`"amount":100`, `"amount":101`)), verdict{status: 409, members: []string{
 		"/status=409", "/type=idempotency_key_already_used_error", "/resource_id=account_in71c4amph0vgo2qllky",
 	}})
 	t.effects(1)
@@ -186,10 +186,12 @@ func shapes(t *trial) {
 	}
 	a := t.keyed(t.key())
 	t.send(a)
-	check(t.send(a.saying("100", "101")))
+	check(t.send(a.saying(`"amount":100`, `"amount":101`)))
 	check(t.send(t.keyed("")))
 	check(t.send(a.with(t.c.header, "a", "b")))
 	check(t.send(t.keyed(t.key()).saying("[1,2]", `"`+strings.Repeat("x", 2<<20)+`"`)))
+	t.script(Answer{}, Answer{Drop: true})
+	check(t.send(t.keyed(t.key())))
 	if t.under(t.sys.Required) {
 		check(t.send(t.bare()))
 	}
@@ -209,5 +211,20 @@ func replaysUnder(name string) func(*trial) {
 		a := t.bare().with(name, uuid())
 		t.same(t.send(a), t.send(a))
 		t.effects(1)
+	}
+}
+
+// signedOnly: what its sender did not sign is refused, also what looks signed, and does not run.
+func signedOnly(t *trial) {
+	if t.under(t.sys.Signed) {
+		a := t.keyed(t.key())
+		for _, name := range []string{
+			"Webhook-Signature", "X-Hub-Signature-256", "X-Shopify-Hmac-Sha256", "X-Slack-Signature", "X-Twilio-Signature", "Stripe-Signature",
+		} {
+			t.is(t.send(a), verdict{status: 401})
+			a = a.with(name, "bm8gc2lnbmF0dXJl")
+		}
+		t.is(t.send(a), verdict{status: 401})
+		t.effects(0)
 	}
 }

@@ -57,6 +57,7 @@ type System struct {
 	Patient  string // they wait
 	Brief    string // answers are remembered for a second only
 	Refused  string // keys are refused
+	Signed   string // the sender's signature is looked at
 
 	// Kill ends the service as kill -9 does, and starts it again on what it has on disk.
 	Kill func() error

@@ -90,12 +90,13 @@ func usual(header string) expectations {
 		marker:  "Idempotency-Status: replayed",
 		missing: problem(400, "key-missing"), invalid: problem(400, "key-invalid"), mismatch: problem(422, "key-mismatch"),
 		inFlight: problem(409, "in-progress", "Retry-After:"), away: problem(503, "unavailable", "Retry-After:"),
+		lost: problem(502, "upstream-unanswered"),
 	}
 }
 
 // shaped are verdicts with the same members.
 func (e *expectations) shaped(fields []string, members ...string) {
-	for _, v := range []*verdict{&e.missing, &e.invalid, &e.mismatch, &e.inFlight, &e.away} {
+	for _, v := range []*verdict{&e.missing, &e.invalid, &e.mismatch, &e.inFlight, &e.away, &e.lost} {
 		code := v.members[0]
 		v.fields = append([]string{"Content-Type: application/json"}, fields...)
 		v.members = nil

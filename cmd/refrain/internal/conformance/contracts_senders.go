@@ -8,18 +8,18 @@ import (
 // senders are the contracts of those who send webhooks and events.
 func senders() []Contract {
 	return []Contract{
-		sender("standard-webhooks", "Standard Webhooks", inHeader("Webhook-Id"), outlives(76*time.Hour), unverified()),
-		sender("github", "GitHub webhooks", inHeader("X-GitHub-Delivery"), outlives(72*time.Hour), unverified()),
-		sender("shopify", "Shopify webhooks", inHeader("X-Shopify-Webhook-Id"), unverified(), Rule{
+		sender("standard-webhooks", "Standard Webhooks", inHeader("Webhook-Id"), outlives(76*time.Hour), signed()),
+		sender("github", "GitHub webhooks", inHeader("X-GitHub-Delivery"), outlives(72*time.Hour), signed()),
+		sender("shopify", "Shopify webhooks", inHeader("X-Shopify-Webhook-Id"), signed(), Rule{
 			Test: "shopify-events-api", Section: "Events API", Level: Must, check: replaysUnder("Shopify-Webhook-Id"),
 		}, Rule{
 			Test: "event-id", Section: webhooks, Level: May,
 			Not: "deliveries are told apart; an event that has many is one with key.from: header:X-Shopify-Event-Id",
 		}),
-		sender("slack", "Slack Events API", inBody("event_id"), outlives(6*time.Minute), unverified()),
-		sender("twilio", "Twilio webhooks", inHeader("I-Twilio-Idempotency-Token"), unverified()),
+		sender("slack", "Slack Events API", inBody("event_id"), outlives(6*time.Minute), signed()),
+		sender("twilio", "Twilio webhooks", inHeader("I-Twilio-Idempotency-Token"), signed()),
 		cloudEvents(),
-		sender("stripe-events", "Stripe webhooks", inBody("id"), outlives(72*time.Hour), unverified(), Rule{
+		sender("stripe-events", "Stripe webhooks", inBody("id"), outlives(72*time.Hour), signed(), Rule{
 			Test: "object-and-type", Section: webhooks, Level: May, Not: "events are told apart by their own ID only",
 		}),
 	}
@@ -41,12 +41,9 @@ func cloudEvents() Contract {
 
 const webhooks = "webhooks"
 
-// unverified returns the rule of senders who sign.
-func unverified() Rule {
-	return Rule{
-		Test: "signature-first", Section: webhooks, Level: Must,
-		Not: "a dialect has no secret: what receives the event verifies it, or Policy.Verify of the middleware",
-	}
+// signed returns the rule of senders who sign.
+func signed() Rule {
+	return Rule{Test: "signature-first", Section: webhooks, Level: Must, check: signedOnly}
 }
 
 // outlives returns the rule that an event is remembered until the sender's last retry.

@@ -11,6 +11,8 @@ func (e *expectations) errorObject() {
 	e.inFlight.fields = append(e.inFlight.fields, again, "Retry-After:")
 	e.inFlight.members[1] = "/error/code=idempotency_key_in_use"
 	e.away.fields = append(e.away.fields, again, "Retry-After:")
+	e.lost.status, e.lost.fields = 500, append(e.lost.fields, never)
+	e.lost.members[1] = "/error/code=idempotency_outcome_unknown"
 }
 
 func stripe() Contract {
@@ -56,8 +58,8 @@ func stripe() Contract {
 		},
 		{
 			Test: "shape-of-502", Section: "errors", Level: Must,
-			Not: "what the proxy says of an upstream that cannot be reached or does not answer is a problem document, as from any " +
-				"gateway; stripe-go takes an error of Stripe's shape for final and would not try again",
+			Not: "of a request without a key, a GET above all, the proxy says that the upstream did not answer in a problem document, " +
+				"which stripe-node takes for an object",
 		},
 	}, common())}
 }

@@ -25,8 +25,8 @@ type expectations struct {
 
 	anonymous bool // there are no callers to tell apart
 
-	missing, invalid, mismatch, inFlight, away verdict
-	repeat                                     verdict // of the retry of a success, where it is not the first answer
+	missing, invalid, mismatch, inFlight, away, lost verdict
+	repeat                                           verdict // of the retry of a success, where it is not the first answer
 }
 
 func (e *expectations) method() string { return e.methods[0] }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
@@ -58,11 +59,15 @@ func passOn(w http.ResponseWriter, interim *http.Response) {
 // fail answers for an upstream that did not. A request of which nothing was sent is released; any other may have been
 // carried out.
 func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
-	class, answer := refrainhttp.Unknown, unanswered(err)
-	if errors.Is(err, errNotSent) {
-		class, answer = refrainhttp.Release, unreachable()
+	failure := refrainhttp.Unanswered
+	switch {
+	case errors.Is(err, errNotSent):
+		failure = refrainhttp.Unreachable
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		failure = refrainhttp.TimedOut
 	}
-	p.log.Warn("upstream failed", "method", r.Method, "class", class, "err", err)
-	refrainhttp.SetOutcome(r.Context(), class)
-	answer.write(w)
+	p.log.Warn("upstream failed", "method", r.Method, "sent", failure != refrainhttp.Unreachable, "err", err)
+	if !refrainhttp.Fail(w, r, failure) {
+		unanswered(err).write(w)
+	}
 }

@@ -20,14 +20,6 @@ type problem struct {
 	Retryable bool   `json:"retryable"`
 }
 
-func unreachable() problem {
-	return problem{
-		Code: "upstream-unreachable", Status: http.StatusBadGateway, Retryable: true,
-		Title:  "The upstream cannot be reached",
-		Detail: "Nothing was sent to it, so nothing happened. Send the same request again.",
-	}
-}
-
 func noTunnel() problem {
 	return problem{
 		Code: "no-tunnel", Status: http.StatusMethodNotAllowed, Title: "CONNECT is not for a reverse proxy",

@@ -1,0 +1,35 @@
+package refrainhttp
+
+import "net/http"
+
+// A Failure is why a handler has no answer: the API that it asks did not give one.
+type Failure uint8
+
+// The failures.
+const (
+	Unreachable Failure = iota + 1 // nothing was sent to the API, so nothing happened: Release
+	Unanswered                     // it was sent, and may have been carried out: Unknown
+	TimedOut                       // the same, because time was up
+)
+
+// Fail answers a keyed request for a handler that failed, in the words that the request's policy has for it, and sets the
+// outcome. w and r are what the handler got, and nothing was written to w. For any other request, also one that is only
+// observed, it does nothing and reports false: then the handler answers as it likes, and sets the outcome.
+func Fail(w http.ResponseWriter, r *http.Request, f Failure) bool {
+	e, ok := r.Context().Value(executionKey{}).(*execution)
+	if !ok {
+		return false
+	}
+	class, kind := Unknown, problemUnanswered
+	switch f {
+	case Unreachable:
+		class, kind = Release, problemUnreachable
+	case TimedOut:
+		kind = problemTimedOut
+	}
+	SetOutcome(e, class)
+	e.x.telling(StatusRefused, refusal{kind: kind}).write(w)
+	return true
+}
+
+type executionKey struct{}
