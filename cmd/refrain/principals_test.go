@@ -233,16 +233,22 @@ func TestStartNeedsTheKeys(t *testing.T) {
 	}
 }
 
+// trusting starts a proxy that trusts another one at 127.0.0.2, with such principals.
+func trusting(t *testing.T, up *ledger, principal string) *process {
+	t.Helper()
+	return start(t, "--config", write(t, "refrain.yaml", "upstream: "+up.URL+`
+store: "memory:"
+trusted_proxies: [127.0.0.2]
+defaults:
+  scope: { principal: `+principal+` }
+`))
+}
+
 // A header names a principal only if it comes from a proxy that is trusted to set it.
 func TestTrustedHeaders(t *testing.T) {
 	t.Parallel()
 	up := newLedger(t)
-	p := start(t, "--config", write(t, "refrain.yaml", "upstream: "+up.URL+`
-store: "memory:"
-trusted_proxies: [127.0.0.2]
-defaults:
-  scope: { principal: [trusted:X-User] }
-`))
+	p := trusting(t, up, "trusted:X-User")
 	proxy, client := p.from("127.0.0.2"), p.from("127.0.0.3")
 	proxy.post("/charges", "k1", "X-User: alice").want(t, "alice", http.StatusCreated, "executed")
 	proxy.post("/charges", "k1", "X-User: alice").want(t, "alice again", http.StatusCreated, "replayed")
@@ -260,12 +266,7 @@ defaults:
 func TestClientAddresses(t *testing.T) {
 	t.Parallel()
 	up := newLedger(t)
-	p := start(t, "--config", write(t, "refrain.yaml", "upstream: "+up.URL+`
-store: "memory:"
-trusted_proxies: [127.0.0.2]
-defaults:
-  scope: { principal: [client-ip] }
-`))
+	p := trusting(t, up, "client-ip")
 	if line := p.log.String(); !strings.Contains(line, "client-ip is an address, not a caller") || !strings.Contains(line, "refrain.yaml:5:") {
 		t.Errorf("got log\n%s\nwant a warning", line)
 	}
