@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -10,7 +11,7 @@ import (
 type pointer struct {
 	text  string
 	only  *selector
-	names []string // in canonical form
+	names [][]byte // in canonical form, each with its colon
 }
 
 func newPointer(text string) (*pointer, error) {
@@ -21,7 +22,7 @@ func newPointer(text string) (*pointer, error) {
 	p := &pointer{text: text, only: only}
 	for s := only; len(s.children) > 0; {
 		for name, child := range s.children { // the only one
-			p.names, s = append(p.names, name), child
+			p.names, s = append(p.names, []byte(name+":")), child
 		}
 	}
 	return p, nil
@@ -46,7 +47,7 @@ func (p *pointer) find(doc []byte, work *workspace) ([]byte, bool) {
 }
 
 // enter returns the one member or element that a canonical form was reduced to.
-func enter(b []byte, name string) ([]byte, bool) {
+func enter(b, name []byte) ([]byte, bool) {
 	if len(b) < 2 {
 		return nil, false
 	}
@@ -55,8 +56,7 @@ func enter(b []byte, name string) ([]byte, bool) {
 	case '[':
 		return inner, len(inner) > 0
 	case '{':
-		rest, ok := strings.CutPrefix(string(inner), name+":")
-		return []byte(rest), ok
+		return bytes.CutPrefix(inner, name)
 	}
 	return nil, false
 }
@@ -67,6 +67,8 @@ func scalarText(canonical []byte) (string, bool) {
 		return "", false
 	}
 	switch c := canonical[0]; {
+	case c == '"' && bytes.IndexByte(canonical, '\\') < 0:
+		return string(canonical[1 : len(canonical)-1]), true
 	case c == '"':
 		var s string
 		return s, json.Unmarshal(canonical, &s) == nil
