@@ -2,13 +2,15 @@ package refrainhttp
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// dates are HTTP dates in their text form. Most that are asked for are within the same few seconds.
+// dates are HTTP dates and their text form. Most that are asked for are within the same few seconds.
 type dates struct {
-	recent [64]atomic.Pointer[date] // by second
+	recent [64]atomic.Pointer[date] // by second, those that are written
+	read   [60]atomic.Pointer[date] // by second of the minute, those that are read
 }
 
 type date struct {
@@ -26,4 +28,22 @@ func (d *dates) format(t time.Time) string {
 	text := t.UTC().Format(http.TimeFormat)
 	slot.Store(&date{second, text})
 	return text
+}
+
+// parse returns the moment that a date means, if it is one in the form in which dates are written (RFC 9110, section 5.6.7).
+func (d *dates) parse(text string) (t time.Time, ok bool) {
+	const at = len("Sun, 06 Nov 1994 08:49:") // the second
+	if len(text) != len(http.TimeFormat) {
+		return t, false
+	}
+	slot := &d.read[(uint(text[at])*10+uint(text[at+1]))%uint(len(d.read))]
+	if known := slot.Load(); known != nil && known.text == text {
+		return time.Unix(known.second, 0), true
+	}
+	t, err := time.Parse(http.TimeFormat, text)
+	if err != nil || t.Format(http.TimeFormat) != text { // time.Parse allows more
+		return t, false
+	}
+	slot.Store(&date{t.Unix(), strings.Clone(text)})
+	return t, true
 }

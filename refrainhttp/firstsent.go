@@ -18,8 +18,8 @@ func (p *plan) checkFirstSent(h http.Header, hasKey bool, now time.Time) refusal
 	case len(lines) != 1:
 		return refusal{kind: problemKeyInvalid, detail: fmt.Sprintf("The key needs exactly one %s beside it.", p.firstSent)}
 	}
-	first, err := time.Parse(http.TimeFormat, lines[0])
-	if err != nil || first.Format(http.TimeFormat) != lines[0] { // the one form of it: time.Parse allows more
+	first, ok := p.sent.parse(lines[0])
+	if !ok {
 		return refusal{
 			kind:   problemKeyInvalid,
 			detail: p.firstSent + " is not an HTTP date such as Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110, section 5.6.7).",

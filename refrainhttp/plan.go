@@ -25,6 +25,7 @@ type plan struct {
 	derive      *derivation     // or nil
 	sequence    *sequence       // or nil
 	batch       *batching       // or nil
+	sent        dates           // that it was seen with
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil

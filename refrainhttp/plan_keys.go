@@ -35,7 +35,7 @@ func (x *exchange) keep(status int) refrain.Keep {
 	case x.key.derived:
 		return refrain.Keep{}
 	case x.plan.sequence != nil:
-		k.Tombstone = sequenceMemory
+		k.Tombstone = 0 // which is the operation's
 	}
 	return k
 }

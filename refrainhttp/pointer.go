@@ -1,9 +1,11 @@
 package refrainhttp
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A pointer names a place in a JSON document (RFC 6901).
@@ -55,8 +57,9 @@ func enter(b []byte, name string) ([]byte, bool) {
 	case '[':
 		return inner, len(inner) > 0
 	case '{':
-		rest, ok := strings.CutPrefix(string(inner), name+":")
-		return []byte(rest), ok
+		if len(inner) > len(name) && string(inner[:len(name)]) == name && inner[len(name)] == ':' {
+			return inner[len(name)+1:], true
+		}
 	}
 	return nil, false
 }
@@ -68,6 +71,9 @@ func scalarText(canonical []byte) (string, bool) {
 	}
 	switch c := canonical[0]; {
 	case c == '"':
+		if text := canonical[1 : len(canonical)-1]; bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) {
+			return string(text), true
+		}
 		var s string
 		return s, json.Unmarshal(canonical, &s) == nil
 	case c == '-' || isDigit(c):

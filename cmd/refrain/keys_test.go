@@ -149,9 +149,20 @@ func TestProxyCountsSequences(t *testing.T) {
 	p := keysProxy(t, c, dir)
 	transfer := func(n string) string { return p.say("/transfers", `{"amount":1}`, "X-Sequence", n) }
 	for _, step := range []struct{ n, want string }{
-		{"5", `200 executed {"run":1}`}, {"20", `200 executed {"run":2}`}, {"15", `200 executed {"run":3}`}, {"crash", ""},
-		{"20", `200 replayed {"run":2}`}, {"5", `200 replayed {"run":1}`}, {"6", "409"}, {"10", "409"}, {"11", `200 executed {"run":4}`},
-		{"021", "400"}, {"21", `200 executed {"run":5}`}, {"crash", ""}, {"11", `200 replayed {"run":4}`}, {"10", "409"},
+		{"5", `200 executed {"run":1}`},
+		{"20", `200 executed {"run":2}`},
+		{"15", `200 executed {"run":3}`},
+		{"crash", ""},
+		{"20", `200 replayed {"run":2}`},
+		{"5", `200 replayed {"run":1}`},
+		{"6", "409"},
+		{"10", "409"},
+		{"11", `200 executed {"run":4}`},
+		{"021", "400"},
+		{"21", `200 executed {"run":5}`},
+		{"crash", ""},
+		{"11", `200 replayed {"run":4}`},
+		{"10", "409"},
 	} {
 		if step.n == "crash" {
 			p = p.crash(c, dir)

@@ -29,7 +29,9 @@ func (p *Policy) checkSequence() []contradiction {
 			p.origins["scope.principal"])
 	}
 	for _, other := range []struct{ field, why string }{
-		{"key.format", "numbers have one form"}, {"key.min_length", "numbers have one form"}, {"key.max_length", "numbers have one form"},
+		{"key.format", "numbers have one form"},
+		{"key.min_length", "numbers have one form"},
+		{"key.max_length", "numbers have one form"},
 		{"key.derive.window", "a derived key is no number"},
 		{"tombstone", "a number is known as used while it is in the window"},
 	} {
