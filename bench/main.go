@@ -2,8 +2,7 @@
 //
 //	go run ./bench             everything, about six minutes; writes bench/RESULTS.md
 //	go run ./bench -quick      a few seconds each, to see that it works; writes nothing
-//	go run ./bench -only store one part: nginx, restate, store, middleware, canonical,
-//	                           dialects or size
+//	go run ./bench -only store one part: nginx, restate, store, middleware, canonical or size
 package main
 
 import (
@@ -91,7 +90,6 @@ func parts() []part {
 		{"store", (*bench).store},
 		{"middleware", (*bench).middleware},
 		{"canonical", (*bench).canonical},
-		{"dialects", (*bench).dialects},
 		{"size", (*bench).size},
 	}
 }

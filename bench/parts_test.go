@@ -11,113 +11,121 @@ import (
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
-// perStore is how many operations a store gets in these benchmarks, as in a turn of the comparison in process.
-const perStore = operations
-
-// BenchmarkParts shows what the parts of the middleware cost that make up a first execution.
+// BenchmarkParts shows what the parts of the middleware cost: cpu-ns/op is CPU time, of all cores. docs/performance.md explains
+// its table.
 func BenchmarkParts(b *testing.B) {
-	outcome := refrain.Outcome{Status: 200, Meta: make([]byte, 40), Body: []byte(answer)}
-	b.Run("store", func(b *testing.B) {
-		perTurn(b, func(s refrain.Store, _ *refrain.Guard) inProcess {
-			return func(uint64) error { return execute(b.Context(), s) }
-		}, memory)
-	})
-	core := func(_ refrain.Store, g *refrain.Guard) inProcess {
-		key := make([]byte, 36)
-		return func(n uint64) error {
-			uuid(key, n)
-			a, err := g.Begin(b.Context(), refrain.Operation{
-				Scope: refrain.Scope{Principal: "bench", Route: "POST /"}, Key: string(key), Fingerprint: refrain.Fingerprint{1},
-			})
-			if err != nil {
-				return err
-			}
-			return a.Finish(b.Context(), outcome)
-		}
-	}
-	b.Run("core", func(b *testing.B) { perTurn(b, core, memory) })
-	b.Run("core, nothing stored", func(b *testing.B) { perTurn(b, core, nowhere) })
-	whole := func(cfg refrainhttp.Config) func(refrain.Store, *refrain.Guard) inProcess {
-		return func(_ refrain.Store, g *refrain.Guard) inProcess {
-			m, err := refrainhttp.New(g, cfg)
+	bare := http.HandlerFunc(charge)
+	under := func(p refrainhttp.Policy) func(*testing.B, *refrain.Guard) inProcess {
+		return func(b *testing.B, g *refrain.Guard) inProcess {
+			m, err := refrainhttp.New(g, refrainhttp.Config{Policy: p})
 			if err != nil {
 				b.Fatal(err)
 			}
-			return netHTTP(b.Context(), m.Wrap(http.HandlerFunc(charge)))
+			return netHTTP(b.Context(), m.Wrap(bare))
 		}
 	}
-	raw := refrainhttp.Policy{Fingerprint: refrainhttp.Fingerprint{Body: refrainhttp.BodyNone}}
+	bodyless := refrainhttp.Policy{Fingerprint: refrainhttp.Fingerprint{Body: refrainhttp.BodyNone}}
 	mute := refrainhttp.Policy{Answers: refrainhttp.Answers{Marks: []string{}}}
+	fiber := fiberInProcess()
 	for _, p := range []struct {
-		name string
-		cfg  refrainhttp.Config
-	}{{"middleware", refrainhttp.Config{}}, {"middleware, body not compared", refrainhttp.Config{Policy: raw}}, {"middleware, without marks", refrainhttp.Config{Policy: mute}}} {
-		b.Run(p.name, func(b *testing.B) { perTurn(b, whole(p.cfg), memory) })
+		name  string
+		store func() refrain.Store
+		serve func(*testing.B, *refrain.Guard) inProcess
+	}{
+		{"bare", memory, func(b *testing.B, _ *refrain.Guard) inProcess { return netHTTP(b.Context(), bare) }},
+		{"core-forgetful", forgetful, coreOnly},
+		{"core", memory, coreOnly},
+		{"middleware-forgetful", forgetful, under(refrainhttp.Policy{})},
+		{"middleware-bodyless", memory, under(bodyless)},
+		{"middleware-mute", memory, under(mute)},
+		{"middleware", memory, under(refrainhttp.Policy{})},
+		{"fiber-bare", memory, func(*testing.B, *refrain.Guard) inProcess { return fiber.bare }},
+		{"fiber", memory, func(*testing.B, *refrain.Guard) inProcess { return fiberInProcess().with }},
+	} {
+		b.Run(p.name, func(b *testing.B) { firsts(b, p.store, p.serve) })
 	}
-	b.Run("replay", func(b *testing.B) {
-		s := memory()
-		g, err := refrain.New(s, refrain.Config{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		serve := whole(refrainhttp.Config{})(s, g)
-		for i := range perStore {
-			if err := serve(uint64(i)); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.ReportAllocs()
-		b.ResetTimer()
-		for i := range b.N {
-			if err := serve(uint64(i % perStore)); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("middleware, nothing stored", func(b *testing.B) { perTurn(b, whole(refrainhttp.Config{}), nowhere) })
-	b.Run("bare handler", func(b *testing.B) {
-		perTurn(b, func(refrain.Store, *refrain.Guard) inProcess { return netHTTP(b.Context(), http.HandlerFunc(charge)) }, memory)
-	})
+	b.Run("replay", func(b *testing.B) { replays(b, under(refrainhttp.Policy{})) })
+	b.Run("replay-fiber", func(b *testing.B) { replays(b, func(*testing.B, *refrain.Guard) inProcess { return fiber.with }) })
 }
 
 func memory() refrain.Store { return memstore.New(memstore.Config{MaxBytes: 1 << 30}) }
 
-func nowhere() refrain.Store { return oblivious{} }
+func newGuard(b *testing.B, s refrain.Store) *refrain.Guard {
+	g, err := refrain.New(s, refrain.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = g.Close(context.Background()) })
+	return g
+}
 
-func perTurn(b *testing.B, make func(refrain.Store, *refrain.Guard) inProcess, store func() refrain.Store) {
+// firsts measures first executions, on a new store every now and then as in the comparison in process.
+func firsts(b *testing.B, store func() refrain.Store, make func(*testing.B, *refrain.Guard) inProcess) {
 	b.ReportAllocs()
-	for done := 0; done < b.N; done += perStore {
+	var cpu time.Duration
+	for done := 0; done < b.N; done += operations {
 		b.StopTimer()
-		s := store()
-		g, err := refrain.New(s, refrain.Config{})
-		if err != nil {
+		serve := make(b, newGuard(b, store()))
+		b.StartTimer()
+		cpu += timed(b, serve, min(operations, b.N-done))
+	}
+	b.ReportMetric(float64(cpu)/float64(b.N), "cpu-ns/op")
+}
+
+// replays measures replays of recorded operations.
+func replays(b *testing.B, make func(*testing.B, *refrain.Guard) inProcess) {
+	b.ReportAllocs()
+	serve := make(b, newGuard(b, memory()))
+	timed(b, serve, operations)
+	b.ResetTimer()
+	var cpu time.Duration
+	for done := 0; done < b.N; done += operations {
+		cpu += timed(b, serve, min(operations, b.N-done))
+	}
+	b.ReportMetric(float64(cpu)/float64(b.N), "cpu-ns/op")
+}
+
+// timed asks for n operations, and returns the CPU time that they took.
+func timed(b *testing.B, serve inProcess, n int) time.Duration {
+	start := cpuTime()
+	for i := range n {
+		if err := serve(uint64(i)); err != nil {
 			b.Fatal(err)
 		}
-		serve := make(s, g)
-		b.StartTimer()
-		for i := range min(perStore, b.N-done) {
-			if err := serve(uint64(i)); err != nil {
-				b.Fatal(err)
-			}
+	}
+	return cpuTime() - start
+}
+
+// coreOnly claims an operation and finishes it.
+func coreOnly(b *testing.B, g *refrain.Guard) inProcess {
+	key := make([]byte, 36)
+	outcome := refrain.Outcome{Status: 200, Meta: make([]byte, 40), Body: []byte(answer)}
+	return func(n uint64) error {
+		uuid(key, n)
+		a, err := g.Begin(b.Context(), refrain.Operation{
+			Scope: refrain.Scope{Principal: "bench", Route: "POST /"}, Key: string(key), Fingerprint: refrain.Fingerprint{1},
+		})
+		if err != nil {
+			return err
 		}
-		b.StopTimer()
-		_ = g.Close(b.Context())
-		b.StartTimer()
+		return a.Finish(b.Context(), outcome)
 	}
 }
 
-// An oblivious store lets everything run and remembers nothing.
-type oblivious struct{ refrain.Store }
+// A forgetful store lets everything run and remembers nothing.
+type forgetfulStore struct{ refrain.Store }
 
-func (oblivious) Claim(_ context.Context, c refrain.Claim) (refrain.Decision, error) {
+func forgetful() refrain.Store { return forgetfulStore{} }
+
+func (forgetfulStore) Claim(_ context.Context, c refrain.Claim) (refrain.Decision, error) {
 	d, _ := c.Apply(refrain.Record{}, time.Now(), 1)
 	return d, nil
 }
 
-func (oblivious) Settle(_ context.Context, s refrain.Settlement) (refrain.Record, error) {
-	r := refrain.Record{State: refrain.StateRunning, Token: s.Token, Fence: 1, Lease: time.Now().Add(time.Minute)}
-	next, _, err := s.Apply(r, time.Now())
+func (forgetfulStore) Settle(_ context.Context, s refrain.Settlement) (refrain.Record, error) {
+	now := time.Now()
+	next, _, err := s.Apply(refrain.Record{State: refrain.StateRunning, Token: s.Token, Fence: 1, Lease: now.Add(time.Minute)}, now)
 	return next, err
 }
 
-func (oblivious) Peek(refrain.ID) (refrain.Record, time.Time) { return refrain.Record{}, time.Time{} }
+func (forgetfulStore) Peek(refrain.ID) (refrain.Record, time.Time) { return refrain.Record{}, time.Time{} }
