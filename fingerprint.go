@@ -8,8 +8,8 @@ import "context"
 // that made it. So fingerprints of two versions are never equal, for whatever store compares them.
 type Fingerprint [32]byte
 
-// version returns that of a fingerprint in a record or a claim.
-func (f *Fingerprint) version() uint8 { return f[0] }
+// Version returns that of a fingerprint in a record or a claim.
+func (f *Fingerprint) Version() uint8 { return f[0] }
 
 // maxVersions bounds how often a claim is made in another version: its record can change while it is made.
 const maxVersions = 3
@@ -19,7 +19,7 @@ const maxVersions = 3
 func (a *Attempt) claim(ctx context.Context, c *Claim) (d Decision, err error) {
 	for range maxVersions {
 		d, err = a.guard.claim(ctx, c)
-		if err != nil || d.Verdict != Mismatch || d.Record.Fingerprint.version() == c.Fingerprint.version() {
+		if err != nil || d.Verdict != Mismatch || d.Record.Fingerprint.Version() == c.Fingerprint.Version() {
 			return d, err
 		}
 		if !a.speak(&d.Record) {
@@ -36,8 +36,8 @@ func (a *Attempt) claim(ctx context.Context, c *Claim) (d Decision, err error) {
 // speak makes the attempt's fingerprint one of the record's version, so that the two can be compared. It reports false if
 // that cannot be done here.
 func (a *Attempt) speak(r *Record) bool {
-	version := r.Fingerprint.version()
-	if version == a.fingerprint.version() || r.unreadable() {
+	version := r.Fingerprint.Version()
+	if version == a.fingerprint.Version() || r.unreadable() {
 		return true
 	}
 	if a.fingerprintAs != nil {
@@ -47,6 +47,6 @@ func (a *Attempt) speak(r *Record) bool {
 		}
 	}
 	a.guard.log.Warn("operation cannot be compared: its fingerprint is of a version that is not known here", "op", a.id,
-		"route", a.Route, "version", version, "known", a.fingerprint.version())
+		"route", a.Route, "version", version, "known", a.fingerprint.Version())
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/memstore"
@@ -24,100 +25,112 @@ func spoken(newest uint8, text string) refrain.Operation {
 	return op
 }
 
-// programs are two programs on one store: the second has a newer algorithm.
-func programs(t *testing.T) (old, young *refrain.Guard) {
+// onPrograms runs a test with two programs on one store, the second of which has a newer algorithm: on a store that is a
+// Peeker, and on one that is not.
+func onPrograms(t *testing.T, f func(t *testing.T, old, young *refrain.Guard)) {
 	t.Helper()
-	s := memstore.New(memstore.Config{})
-	secret := refrain.Config{Secret: []byte("s")}
-	hidden := struct{ refrain.Store }{s} // no Peeker: what is recalled is each program's own
-	return guard(t, hidden, secret), guard(t, hidden, secret)
+	t.Parallel()
+	for name, open := range map[string]func() refrain.Store{
+		"peeker": func() refrain.Store { return memstore.New(memstore.Config{}) },
+		"recall": func() refrain.Store { return struct{ refrain.Store }{memstore.New(memstore.Config{})} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, func(t *testing.T) {
+				s := open()
+				f(t, guard(t, s, refrain.Config{}), guard(t, s, refrain.Config{}))
+			})
+		})
+	}
 }
 
 func TestOlderFingerprintsStayComparable(t *testing.T) {
-	t.Parallel()
-	old, young := programs(t)
-	a := begin(t, old, spoken(1, "a"), refrain.Run)
-	begin(t, young, spoken(2, "a"), refrain.InFlight)
-	begin(t, young, spoken(2, "b"), refrain.Mismatch)
-	finish(t, a, "done")
-	begin(t, young, spoken(2, "b"), refrain.Mismatch) // from the store
-	replayed(t, young, spoken(2, "a"), "done")        // from the store
-	replayed(t, young, spoken(2, "a"), "done")        // from memory
-	begin(t, young, spoken(2, "b"), refrain.Mismatch) // from memory
-	replayed(t, old, spoken(1, "a"), "done")
+	onPrograms(t, func(t *testing.T, old, young *refrain.Guard) {
+		a := begin(t, old, spoken(1, "a"), refrain.Run)
+		begin(t, young, spoken(2, "a"), refrain.InFlight)
+		begin(t, young, spoken(2, "b"), refrain.Mismatch)
+		finish(t, a, "done")
+		begin(t, young, spoken(2, "b"), refrain.Mismatch) // from the store
+		replayed(t, young, spoken(2, "a"), "done")        // from the store
+		replayed(t, young, spoken(2, "a"), "done")        // from memory
+		begin(t, young, spoken(2, "b"), refrain.Mismatch) // from memory
+		replayed(t, old, spoken(1, "a"), "done")
+	})
 }
 
 func TestUnknownOperationOfAnOlderFingerprintIsRunAgain(t *testing.T) {
-	t.Parallel()
-	old, young := programs(t)
-	first := begin(t, old, spoken(1, "a"), refrain.Run)
-	fence := first.Fence()
-	if err := first.MarkUnknown(context.Background(), nil); err != nil {
-		t.Fatal(err)
-	}
-	rerun := func(text string) refrain.Operation {
-		op := spoken(2, text)
-		op.Policy = &refrain.Policy{Unknown: refrain.Rerun}
-		return op
-	}
-	begin(t, young, rerun("b"), refrain.Mismatch)
-	again := begin(t, young, rerun("a"), refrain.Run)
-	if again.Fence() <= fence {
-		t.Errorf("got fence %d after %d, want it to grow", again.Fence(), fence)
-	}
-	finish(t, again, "done")
-	replayed(t, old, spoken(1, "a"), "done") // which the old program still understands
+	onPrograms(t, func(t *testing.T, old, young *refrain.Guard) {
+		first := begin(t, old, spoken(1, "a"), refrain.Run)
+		fence := first.Fence()
+		if err := first.MarkUnknown(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		rerun := func(text string) refrain.Operation {
+			op := spoken(2, text)
+			op.Policy = &refrain.Policy{Unknown: refrain.Rerun}
+			return op
+		}
+		begin(t, young, rerun("b"), refrain.Mismatch)
+		again := begin(t, young, rerun("a"), refrain.Run)
+		if again.Fence() <= fence {
+			t.Errorf("got fence %d after %d, want it to grow", again.Fence(), fence)
+		}
+		finish(t, again, "done")
+		replayed(t, old, spoken(1, "a"), "done") // which the old program still understands
+	})
 }
 
 // What a newer program recorded is neither the same request nor another: it is not run, not shown, and no mismatch either,
 // which would make its client run it under a new key.
 func TestNewerFingerprintsAreUnknown(t *testing.T) {
-	t.Parallel()
-	old, young := programs(t)
-	a := begin(t, young, spoken(2, "a"), refrain.Run)
-	check := func(state string) {
-		t.Helper()
-		for _, text := range []string{"a", "b"} {
-			for _, policy := range []refrain.UnknownPolicy{refrain.Hold, refrain.Rerun, refrain.Probe} {
-				op := spoken(1, text)
-				op.Policy = &refrain.Policy{Unknown: policy, Quiet: -1}
-				op.Probe = func(context.Context, refrain.Record) (refrain.Finding, error) {
-					t.Errorf("%s, %s: the upstream was asked", state, text)
-					return refrain.Finding{Answer: refrain.DidNotHappen}, nil
-				}
-				got := begin(t, old, op, refrain.Unknown)
-				if got.Record.Outcome != nil || got.Record.Token != (refrain.Token{}) {
-					t.Errorf("%s, %s: got %+v, want nothing of the record", state, text, got.Record)
+	onPrograms(t, func(t *testing.T, old, young *refrain.Guard) {
+		a := begin(t, young, spoken(2, "a"), refrain.Run)
+		check := func(state string) {
+			t.Helper()
+			for _, text := range []string{"a", "b"} {
+				for _, policy := range []refrain.UnknownPolicy{refrain.Hold, refrain.Rerun, refrain.Probe} {
+					op := spoken(1, text)
+					op.Policy = &refrain.Policy{Unknown: policy, Quiet: -1}
+					op.Probe = func(context.Context, refrain.Record) (refrain.Finding, error) {
+						t.Errorf("%s, %s: the upstream was asked", state, text)
+						return refrain.Finding{Answer: refrain.DidNotHappen}, nil
+					}
+					got := begin(t, old, op, refrain.Unknown)
+					if got.Record.Outcome != nil || got.Record.Token != (refrain.Token{}) {
+						t.Errorf("%s, %s: got %+v, want nothing of the record", state, text, got.Record)
+					}
 				}
 			}
 		}
-	}
-	check("running")
-	finish(t, a, "done")
-	check("done")
-	replayed(t, young, spoken(2, "a"), "done")
+		check("running")
+		finish(t, a, "done")
+		check("done")
+		replayed(t, young, spoken(2, "a"), "done")
+	})
 }
 
 // A duplicate that waits for another of its process compares as one that asks the store.
 func TestFollowersCompareOlderFingerprints(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		text string
-		want refrain.Verdict
-	}{{"a", refrain.Replay}, {"b", refrain.Mismatch}} {
-		old, young := programs(t)
-		finish(t, begin(t, old, spoken(1, "a"), refrain.Run), "done")
+	onPrograms(t, func(t *testing.T, old, young *refrain.Guard) {
+		first := begin(t, old, spoken(1, "a"), refrain.Run)
+		wait := &refrain.Policy{Wait: time.Minute}
 		var group sync.WaitGroup
-		for range 20 {
+		for i := range 20 {
+			op, want := spoken(2, "a"), refrain.Replay
+			if i%2 == 1 {
+				op, want = spoken(2, "b"), refrain.Mismatch
+			}
+			op.Policy = wait
 			group.Go(func() {
-				a, err := young.Begin(context.Background(), spoken(2, tt.text))
-				if err != nil || a.Verdict != tt.want {
-					t.Errorf("%s: got %v, %v, want %v", tt.text, a, err, tt.want)
+				a, err := young.Begin(context.Background(), op)
+				if err != nil || a.Verdict != want {
+					t.Errorf("got %v, %v, want %v", a, err, want)
 				}
 			})
 		}
+		pass(time.Second)
+		finish(t, first, "done")
 		group.Wait()
-	}
+	})
 }
 
 // A store out of its mind gets an answer all the same.
@@ -152,15 +165,15 @@ func (f *fickle) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, 
 }
 
 func TestTheVersionIsInTheRecord(t *testing.T) {
-	t.Parallel()
-	old, young := programs(t)
-	for version, g := range map[uint8]*refrain.Guard{1: old, 2: young} {
-		a := begin(t, g, spoken(version, "a"), refrain.Run)
-		if got := a.Record.Fingerprint[0]; got != version {
-			t.Errorf("got version %d, want %d", got, version)
+	onPrograms(t, func(t *testing.T, old, young *refrain.Guard) {
+		for version, g := range map[uint8]*refrain.Guard{1: old, 2: young} {
+			a := begin(t, g, spoken(version, "a"), refrain.Run)
+			if got := a.Record.Fingerprint[0]; got != version {
+				t.Errorf("got version %d, want %d", got, version)
+			}
+			if err := a.Release(context.Background()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := a.Release(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }

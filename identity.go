@@ -22,6 +22,7 @@ func (id ID) LogValue() slog.Value { return slog.StringValue(id.String()) }
 // digest can be extended by bytes behind it: no name is the beginning of another, and all fingerprints are of one length.
 type identity struct {
 	name        [sha256.Size]byte
+	mark        [sha256.Size]byte
 	fingerprint [23]byte // with a fingerprint behind it, the most that SHA-256 takes in one block
 }
 
@@ -33,6 +34,7 @@ func newIdentity(secret []byte) *identity {
 		return mac.Sum(nil)
 	}
 	copy(i.name[:], derive("name"))
+	copy(i.mark[:], derive("mark"))
 	copy(i.fingerprint[:], derive("fingerprint"))
 	return i
 }
@@ -56,6 +58,16 @@ func (i *identity) digest(fp *Fingerprint, version uint8) Fingerprint {
 	sum := Fingerprint(sha256.Sum256(block[:]))
 	sum[0] = version
 	return sum
+}
+
+// marks returns the IDs of the two records of a scope's mark. No operation has them.
+func (i *identity) marks(s *Scope) (ids [2]ID) {
+	in := appendString(append([]byte{}, i.mark[:]...), s.Principal)
+	in = appendString(in, s.Route)
+	for slot := range ids {
+		ids[slot] = sha256.Sum256(append(in, byte(slot)))
+	}
+	return ids
 }
 
 func appendString(b []byte, s string) []byte {

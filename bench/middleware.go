@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"syscall"
@@ -133,13 +134,12 @@ func middle(all []cost) cost {
 	return cost{time.Duration(median(cpu)), median(allocs), median(bytes)}
 }
 
-// uuid writes the key into the digits of a UUID, the form that Fiber demands.
+// uuid writes the key, of 48 bits, into the last digits of a UUID of version 7.
 func uuid(b []byte, key uint64) {
-	copy(b, "5eb63bbb-e01e-4eed-")
-	for i := range 16 {
-		b[19+i] = digits[key>>(60-4*i)&15]
+	copy(b, "5eb63bbb-e01e-7eed-8000-")
+	for i := range 12 {
+		b[24+i] = digits[key>>(44-4*i)&15]
 	}
-	b[35] = '0'
 }
 
 // refrainInProcess is the middleware on memstore around a handler of net/http.
@@ -153,15 +153,18 @@ func refrainInProcess(ctx context.Context) (contender, func(), error) {
 	if err != nil {
 		return contender{}, nil, err
 	}
-	charge := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(answer))
-	})
 	stop := func() {
 		_ = guard.Close(ctx)
 		_ = store.Close()
 	}
-	return contender{"Refrain", netHTTP(ctx, charge), netHTTP(ctx, m.Wrap(charge))}, stop, nil
+	bare := http.HandlerFunc(charge)
+	return contender{"Refrain", netHTTP(ctx, bare), netHTTP(ctx, m.Wrap(bare))}, stop, nil
+}
+
+// charge is the handler of net/http.
+func charge(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, answer)
 }
 
 // fiberInProcess is Fiber's middleware, on its storage and lock in memory, around a handler of Fiber.

@@ -62,6 +62,36 @@ func TestCanonicalJSON(t *testing.T) {
 	}
 }
 
+// Memory stays in proportion to the text, whatever is in it.
+func TestCanonicalJSONInBoundedMemory(t *testing.T) {
+	t.Parallel()
+	const n = 1 << 18
+	for name, text := range map[string]string{
+		"exponent":         "1E1000000",
+		"negative":         "1e-1000000",
+		"largest exponent": "-9.99e999999999999999998",
+		"long exponent":    "1e" + strings.Repeat("9", n),
+		"zero exponent":    "1e" + strings.Repeat("0", n),
+		"digits":           strings.Repeat("9", n),
+		"zeros":            "1" + strings.Repeat("0", n),
+		"small":            "0." + strings.Repeat("0", n) + "1",
+		"lists":            strings.Repeat("[", n),
+		"objects":          strings.Repeat(`{"a":`, n),
+		"closed lists":     strings.Repeat("[", n) + strings.Repeat("]", n),
+		"members":          "{" + strings.Repeat(`"":1,`, n) + `"":1}`,
+		"elements":         "[" + strings.Repeat("0,", n) + "0]",
+		"control":          `"` + strings.Repeat(`\n`, n) + `"`,
+		"backwards":        strings.Repeat(`{"b":0,"a":`, maxDepth) + strings.Repeat("1", n) + strings.Repeat("}", maxDepth),
+		"space":            strings.Repeat(" ", n) + "1",
+	} {
+		var c canonicaliser
+		out, _ := c.append(nil, []byte(text), nil)
+		if got := cap(out) + cap(c.moved) + cap(c.members)*memberSize; got > 16*len(text)+1024 {
+			t.Errorf("%s: %d bytes take %d bytes of memory", name, len(text), got)
+		}
+	}
+}
+
 // sortedOnly reports whether two texts have the same bytes in another order.
 func sortedOnly(a, b string) bool {
 	x, y := []byte(a), []byte(b)
@@ -203,6 +233,9 @@ func agree(t *testing.T, a, b []byte) {
 	}
 	if !okA {
 		return
+	}
+	if len(ca) > 3*len(a) {
+		t.Fatalf("%q: the form %q is more than three times as long", a, ca)
 	}
 	again, ok := new(canonicaliser).append(nil, ca, nil)
 	if !ok || !bytes.Equal(again, ca) {

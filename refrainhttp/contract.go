@@ -15,7 +15,9 @@ type Contract struct {
 	Dialect string      `json:"dialect"`
 	Mode    Mode        `json:"mode"`
 	Key     KeyContract `json:"key"`
-	Scope   struct {
+	// Batch is there if a request may be many operations, each with a key of its own.
+	Batch *BatchContract `json:"batch,omitempty"`
+	Scope struct {
 		Principal []Source   `json:"principal"`
 		Route     RouteScope `json:"route"`
 	} `json:"scope"`
@@ -52,6 +54,20 @@ type KeyContract struct {
 	MaxLength       int      `json:"max_length"`
 	FirstSent       string   `json:"first_sent,omitempty"`
 	FirstSentWithin float64  `json:"first_sent_within,omitempty"`
+	// SequenceWindow is how far a number may be behind the greatest one that was used.
+	SequenceWindow int `json:"sequence_window,omitempty"`
+	// DeriveWindow is how long equal requests without a key are one operation. That is weaker than a key.
+	DeriveWindow float64 `json:"derive_window,omitempty"`
+}
+
+// A BatchContract is where the operations of one request are, as JSON pointers: the array in the body and in the answer, the
+// key in an item, and the status in its answer.
+type BatchContract struct {
+	Key     string `json:"key"`
+	Items   string `json:"items"`
+	Answers string `json:"answers"`
+	Status  string `json:"status,omitempty"`
+	Limit   int    `json:"limit"`
 }
 
 // A FailureContract is how long a failure is given again, and then remembered.
@@ -87,9 +103,14 @@ func (p *plan) contract() Contract {
 		Key: KeyContract{
 			Required: policy.Key.Required, From: policy.Key.From, Format: policy.Key.Format, MinLength: policy.Key.MinLength,
 			MaxLength: policy.Key.MaxLength, FirstSent: policy.Key.FirstSent, FirstSentWithin: policy.Key.FirstSentWithin.Seconds(),
+			SequenceWindow: policy.Key.SequenceWindow, DeriveWindow: policy.Key.DeriveWindow.Seconds(),
 		},
 		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
 		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
+	}
+	if p.batch != nil {
+		b := BatchContract(policy.Batch)
+		c.Batch = &b
 	}
 	if k := policy.Outcomes.Failures; k != (refrain.Keep{}) {
 		c.Failures = &FailureContract{
@@ -111,7 +132,7 @@ func (p *plan) problems() (all []ProblemContract) {
 		switch {
 		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
-			k == problemRepeat && !p.speech.repeats,
+			k == problemRepeat && !p.speech.repeats, k == problemPassed && p.sequence == nil,
 			k >= problemUnreachable, // only some handlers have an API behind them
 			(k == problemCallerUnproven || k == problemCallerUnclear) && !p.scope.asks():
 			continue

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// dates are HTTP dates in their text form. Most that are asked for are within the same few seconds.
+// dates are HTTP dates and their text form. Most that are asked for are within the same few seconds.
 type dates struct {
-	recent [64]atomic.Pointer[date] // by second
+	recent [64]atomic.Pointer[date] // by second, those that are written
+	read   [60]atomic.Pointer[date] // by second of the minute, those that are read
 }
 
 type date struct {
@@ -29,30 +30,20 @@ func (d *dates) format(t time.Time) string {
 	return text
 }
 
-// parseDate returns the time that an IMF-fixdate tells (RFC 9110, section 5.6.7): that form of a date and no other.
-func parseDate(s string) (time.Time, bool) {
-	const days, months = "SunMonTueWedThuFriSat", "JanFebMarAprMayJunJulAugSepOctNovDec"
-	if len(s) != len(http.TimeFormat) || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' || s[19] != ':' ||
-		s[22] != ':' || s[25:] != " GMT" {
-		return time.Time{}, false
+// parse returns the moment that a date means, if it is one in the form in which dates are written (RFC 9110, section 5.6.7).
+func (d *dates) parse(text string) (t time.Time, ok bool) {
+	const at = len("Sun, 06 Nov 1994 08:49:") // the second
+	if len(text) != len(http.TimeFormat) {
+		return t, false
 	}
-	month := strings.Index(months, s[8:11])
-	year, day, hour, minute, second := natural(s[12:16]), natural(s[5:7]), natural(s[17:19]), natural(s[20:22]), natural(s[23:25])
-	if month%3 != 0 || min(year, day, hour, minute, second) < 0 {
-		return time.Time{}, false
+	slot := &d.read[(uint(text[at])*10+uint(text[at+1]))%uint(len(d.read))]
+	if known := slot.Load(); known != nil && known.text == text {
+		return time.Unix(known.second, 0), true
 	}
-	t := time.Date(year, time.Month(month/3+1), day, hour, minute, second, 0, time.UTC)
-	h, m, sec := t.Clock()
-	return t, t.Day() == day && h == hour && m == minute && sec == second && s[:3] == days[3*t.Weekday():][:3]
-}
-
-// natural returns the number that the text is, or -1.
-func natural(s string) (n int) {
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return -1
-		}
-		n = 10*n + int(s[i]-'0')
+	t, err := time.Parse(http.TimeFormat, text)
+	if err != nil || t.Format(http.TimeFormat) != text { // time.Parse allows more
+		return t, false
 	}
-	return n
+	slot.Store(&date{t.Unix(), strings.Clone(text)})
+	return t, true
 }

@@ -9,9 +9,11 @@ import (
 // senders are the dialects of those who send webhooks and events. A duplicate of one that was handled gets the stored 2xx, one
 // that failed runs again, and what is remembered outlives the sender's own retries.
 func senders() []Dialect {
+	github := sender("github", "GitHub webhooks", 4*day, "header:X-GitHub-Delivery")
+	github.Policy.Limits.RequestBody = 25 << 20 // the most that GitHub delivers
 	return []Dialect{
 		sender("standard-webhooks", "Standard Webhooks", 8*day, "header:Webhook-Id"),
-		sender("github", "GitHub webhooks", 4*day, "header:X-GitHub-Delivery"),
+		github,
 		sender("shopify", "Shopify webhooks", 4*day, "header:X-Shopify-Webhook-Id", "header:Shopify-Webhook-Id"),
 		sender("slack", "Slack Events API", day, "body:/event_id"),
 		sender("twilio", "Twilio webhooks", day, "header:I-Twilio-Idempotency-Token"),

@@ -39,14 +39,21 @@ func (x *exchange) serve() {
 	}
 	room := bodyRoom(x.request, x.plan.policy.Limits.RequestBody)
 	if !x.m.bodies.take(room) {
-		x.refuse(StatusRefused, refusal{kind: problemUnavailable, retryAfter: unavailableRetry})
+		x.refuse(StatusRefused, problemUnavailable.refusal())
 		return
 	}
 	defer x.m.bodies.give(room)
 	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
 	defer x.release()
 	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody); err != nil {
+		if x.outgrows(err) {
+			return
+		}
 		x.refuse(StatusRefused, bodyRefusal(err))
+		return
+	}
+	if x.plan.batch != nil {
+		x.serveBatch()
 		return
 	}
 	if x.plan.late && x.turnedAway() {
@@ -64,22 +71,35 @@ func (x *exchange) turnedAway() bool {
 	switch f := x.identify(); {
 	case f.kind != problemNone:
 		x.refuse(StatusRefused, f)
-	case x.key.value == "":
-		x.next.ServeHTTP(x.client, x.unprotected())
-		x.report(StatusUnkeyed, 0, problemNone)
+	case x.key.value == "" && !x.derives():
+		x.pass()
 	default:
 		return false
 	}
 	return true
 }
 
-// identify finds the key and returns what is not acceptable about the request. A request may have none.
-func (x *exchange) identify() refusal {
+// pass lets a request without a key through.
+func (x *exchange) pass() {
+	x.next.ServeHTTP(x.client, x.unprotected())
+	x.report(StatusUnkeyed, 0, problemNone)
+}
+
+// verify says what is wrong with the request's signature, if the policy asks for one.
+func (x *exchange) verify() refusal {
 	if verify := x.plan.policy.Verify; verify != nil {
 		if err := verify(x.request, x.body.b); err != nil {
 			x.m.log.Info("request refused: it is not what its sender signed", "route", x.plan.pattern, "err", err)
 			return refusal{kind: problemUnverified}
 		}
+	}
+	return refusal{}
+}
+
+// identify finds the key and returns what is not acceptable about the request. A request may have none.
+func (x *exchange) identify() refusal {
+	if f := x.verify(); f.kind != problemNone {
+		return f
 	}
 	var body []byte
 	if x.body != nil {
@@ -103,6 +123,12 @@ func (x *exchange) identify() refusal {
 			return unproven(x.caller.source, err)
 		}
 	}
+	if has && x.plan.sequence != nil && !x.caller.private() {
+		return refusal{kind: problemKeyInvalid, detail: "A number counts for one caller, and the request does not say whose it is."}
+	}
+	if x.plan.firstSent == "" {
+		return refusal{} // nearly always, and the clock costs something
+	}
 	return x.plan.checkFirstSent(x.request.Header, has, time.Now())
 }
 
@@ -122,6 +148,10 @@ func (x *exchange) decide() {
 	a, err := x.begin()
 	switch {
 	case err == nil && a.Verdict == refrain.Run:
+		if k := x.admit(a); k != problemNone {
+			x.refuse(StatusRefused, k.refusal())
+			return
+		}
 		x.execute(a)
 	case err == nil:
 		x.answer(a)
@@ -131,14 +161,14 @@ func (x *exchange) decide() {
 		x.bypass() // but a guard that is closing is no store that is down
 	default:
 		x.m.log.Error("request refused: the store is away", "route", x.plan.pattern, "err", err)
-		x.refuse(StatusRefused, refusal{kind: problemUnavailable, retryAfter: unavailableRetry})
+		x.refuse(StatusRefused, problemUnavailable.refusal())
 	}
 }
 
 // begin claims the operation.
 func (x *exchange) begin() (*refrain.Attempt, error) {
 	op := x.operation()
-	if x.plan.probe != nil {
+	if x.plan.probe != nil && !x.key.derived {
 		op.Probe = x.m.prober.about(x.plan.probe, x.request, op)
 	}
 	return x.m.guard.Begin(x.request.Context(), op)
@@ -149,12 +179,14 @@ func (x *exchange) operation() refrain.Operation {
 	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
-	return refrain.Operation{
-		Scope:       x.plan.scope.of(x.request, x.caller.principal),
-		Key:         x.key.value,
-		Fingerprint: digest.of(x.request, x.body.b, x.work),
-		Policy:      &x.plan.operation,
+	op := refrain.Operation{
+		Scope: x.plan.scope.of(x.request, x.caller.principal), Key: x.key.value, Policy: &x.plan.operation,
 	}
+	digest.put(&op, x)
+	if x.key.derived {
+		x.plan.derive.name(&op)
+	}
+	return op
 }
 
 // bypass runs the request unprotected and marks the answer.

@@ -118,7 +118,7 @@ func (e *execution) record(c *capture) {
 	}
 	class := c.class(e.x.plan.classes, &e.chosen, e.x.work)
 	end := c.ending(class, e.x.work)
-	end.keep = e.x.plan.keep(c.status)
+	end.keep = e.x.keep(c.status)
 	e.settle(&end)
 }
 
@@ -145,19 +145,25 @@ func (e *execution) mark() {
 
 // request returns the request as the handler gets it.
 func (e *execution) request() *http.Request {
-	r := e.x.request.WithContext(e)
-	r.Body = &e.body
-	r.GetBody = nil
-	if len(r.Trailer) == 0 {
-		r.ContentLength, r.TransferEncoding = int64(len(e.x.body.b)), nil
-	}
-	r.Header = ownHeader(r.Header, e.x.plan.key.headers)
+	r := e.x.forwarded(e, &e.body)
 	var room [40]byte
 	id := e.attempt.ID()
 	name := append(hex.AppendEncode(room[:0], id[:8]), '-') // the name that logs use too
 	fence := len(name)
 	attempt := string(strconv.AppendUint(name, e.attempt.Fence(), 10))
 	r.Header[headerAttempt], r.Header[headerFence] = e.line(0, attempt), e.line(1, attempt[fence:])
+	return r
+}
+
+// forwarded returns the request for a handler that runs under a claim, with a body of its own that nobody has read from.
+func (x *exchange) forwarded(ctx context.Context, body *bodyReader) *http.Request {
+	r := x.request.WithContext(ctx)
+	r.Body = body
+	r.GetBody = nil
+	if len(r.Trailer) == 0 {
+		r.ContentLength, r.TransferEncoding = int64(len(body.rest)), nil
+	}
+	r.Header = ownHeader(r.Header, x.plan.key.headers)
 	delete(r.Header, "Expect") // it was met when the body was read
 	if len(r.Header["Accept-Encoding"]) > 0 {
 		// A retry may not accept the coding that this request accepts. Compression belongs in front, for each attempt anew.

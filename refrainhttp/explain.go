@@ -39,6 +39,10 @@ func (m *Middleware) Explain(r *http.Request) Explanation {
 	case p.policy.Mode == Observe:
 		e.Why = fmt.Sprintf("%q is the most specific match; its mode is observe: what would happen is only reported.",
 			p.pattern)
+	case p.derive != nil:
+		e.Protected = true
+		e.Why = fmt.Sprintf("%q is the most specific match; a request without a key gets one that is derived from it, for %s. "+
+			"That is weaker than a client's key.", p.pattern, p.policy.Key.DeriveWindow)
 	case p.policy.Key.Required:
 		e.Protected = true
 		e.Why = fmt.Sprintf("%q is the most specific match; a request without a key is refused.", p.pattern)

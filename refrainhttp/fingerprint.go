@@ -16,10 +16,12 @@ type fingerprinter struct {
 	fields  *selector // of JSON bodies; nil means all
 
 	method, path, query, media bool // what counts besides
+
+	algorithms []algorithm // the newest first, which is the one of new records
 }
 
 func newFingerprinter(f Fingerprint) (fingerprinter, error) {
-	p := fingerprinter{body: f.Body}
+	p := fingerprinter{body: f.Body, algorithms: algorithms()}
 	switch f.Body {
 	case BodyAuto, BodyRaw, BodyJSON, BodyNone:
 	default:
@@ -61,13 +63,10 @@ const (
 	bodyJSON  = 'j'
 )
 
-// fingerprintVersion changes with what is digested, so that an old digest never equals a new one by accident.
-const fingerprintVersion = 1
-
-// of returns the digest of a request and its body. It uses the workspace.
-func (p *fingerprinter) of(r *http.Request, body []byte, work *workspace) refrain.Fingerprint {
+// digest1 is the algorithm of version 1.
+func (p *fingerprinter) digest1(r *http.Request, body []byte, work *workspace) refrain.Fingerprint {
 	b := work.b[:0]
-	b = append(b, fingerprintVersion)
+	b = append(b, 1)
 	contentType := r.Header["Content-Type"]
 	b = appendIf(b, p.method, r.Method)
 	b = appendIf(b, p.path, r.URL.EscapedPath())

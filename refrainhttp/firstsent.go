@@ -11,14 +11,14 @@ import (
 func (p *plan) checkFirstSent(h http.Header, hasKey bool, now time.Time) refusal {
 	lines := h[p.firstSent]
 	switch {
-	case p.firstSent == "", !hasKey && len(lines) == 0:
+	case !hasKey && len(lines) == 0:
 		return refusal{}
 	case !hasKey:
 		return refusal{kind: problemKeyInvalid, detail: p.firstSent + " is there, but the key is not."}
 	case len(lines) != 1:
 		return refusal{kind: problemKeyInvalid, detail: fmt.Sprintf("The key needs exactly one %s beside it.", p.firstSent)}
 	}
-	first, ok := parseDate(lines[0])
+	first, ok := p.sent.parse(lines[0])
 	if !ok {
 		return refusal{
 			kind:   problemKeyInvalid,

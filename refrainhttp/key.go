@@ -10,8 +10,18 @@ import (
 // A clientKey is an idempotency key: what it is, and how the client wrote it. The zero clientKey is that of a request
 // without one.
 type clientKey struct {
-	value string
-	raw   string
+	value   string
+	raw     string
+	number  uint64 // of a sequence
+	derived bool   // the client sent none: it is the request's fingerprint
+}
+
+// source says whose the key is, if not the client's.
+func (k clientKey) source() string {
+	if k.derived {
+		return "derived"
+	}
+	return ""
 }
 
 // A keyReader finds the key of a request.
@@ -69,6 +79,13 @@ func (k *keyReader) read(r *http.Request, body []byte, work *workspace) (clientK
 			return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
 		case s.scheme == fromTuple:
 			return clientKey{value: raw}, nil // of several fields: there is no one way that the client wrote it
+		}
+		if s.scheme == fromSequence {
+			n, err := parseNumber(raw)
+			if err != nil {
+				return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
+			}
+			return clientKey{value: sequenceKey(n), raw: raw, number: n}, nil
 		}
 		value, err := k.parse(raw, s.scheme != fromHeader)
 		if err != nil {

@@ -33,7 +33,7 @@ func newKeySource(text string) (s keySource, err error) {
 	scheme, arg, _ := strings.Cut(text, ":")
 	s = keySource{scheme: scheme, name: text, arg: arg}
 	switch scheme {
-	case fromHeader:
+	case fromHeader, fromSequence:
 		s.headers, err = canonicalNames([]string{arg})
 		if err == nil {
 			s.name = s.headers[0]
@@ -50,7 +50,7 @@ func newKeySource(text string) (s keySource, err error) {
 			err = errors.New("needs a name, as in " + scheme + ":key")
 		}
 	default:
-		err = errors.New("is none of header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME")
+		err = errors.New("is none of header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME")
 	}
 	if err != nil {
 		return s, fmt.Errorf("%q: %w", text, err)
@@ -84,7 +84,7 @@ func (s *keySource) inBody() bool {
 // find returns the text that holds the key, errNoKey when there is none.
 func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string, error) {
 	switch s.scheme {
-	case fromHeader:
+	case fromHeader, fromSequence:
 		return oneLineOf(r.Header, s.headers[0])
 	case fromTuple:
 		return s.findTuple(r, body, work)

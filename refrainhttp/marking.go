@@ -4,7 +4,7 @@ package refrainhttp
 func (x *exchange) mark(m marking) {
 	v := &x.work.marking
 	*v = m
-	v.key = x.key.raw
+	v.key = x.key
 	h := x.client.Header()
 	setMarks(h, x.plan.speech.marks, v)
 	switch {
@@ -17,7 +17,7 @@ func (x *exchange) mark(m marking) {
 
 // A marking is what the marks say of an answer that is not the middleware's own.
 type marking struct {
-	key      string
+	key      clientKey
 	status   Status
 	code     int // the answer's status
 	class    Class
@@ -29,7 +29,9 @@ type marking struct {
 func (m *marking) value(name string, _ *pointer) string {
 	switch name {
 	case varKey:
-		return m.key
+		return m.key.raw
+	case varKeySource:
+		return m.key.source()
 	case varStatus:
 		return string(m.status)
 	case varExpires:

@@ -32,6 +32,10 @@ func (x *exchange) watch() {
 		x.request = &r
 	}
 	if err != nil {
+		if x.key.derived && errors.Is(err, errTooLarge) {
+			x.forward(StatusUnkeyed, 0, problemNone)
+			return
+		}
 		f := bodyRefusal(err)
 		x.forward(StatusRefused, 0, f.kind)
 		return
@@ -51,7 +55,7 @@ func (x *exchange) noted() bool {
 	switch f := x.identify(); {
 	case f.kind != problemNone:
 		x.forward(StatusRefused, 0, f.kind)
-	case x.key.value == "":
+	case x.key.value == "" && !x.derives():
 		x.forward(StatusUnkeyed, 0, problemNone)
 	default:
 		return false
@@ -70,6 +74,10 @@ func (x *exchange) witness() {
 	case err != nil:
 		x.forward(StatusRefused, 0, problemUnavailable)
 	case a.Verdict == refrain.Run:
+		if k := x.admit(a); k != problemNone {
+			x.forward(StatusRefused, 0, k)
+			return
+		}
 		x.record(a)
 	default:
 		status, code, kind := x.wouldBe(a)
@@ -123,7 +131,7 @@ func (x *exchange) record(a *refrain.Attempt) {
 		c.truncated = c.truncated || !returned
 		class := c.class(x.plan.classes, &w.chosen, x.work)
 		end := c.ending(class, x.work)
-		end.keep = x.plan.keep(c.status)
+		end.keep = x.keep(c.status)
 		x.m.buffers.put(w.buf)
 		status := StatusExecuted
 		if class == Unknown {

@@ -182,12 +182,24 @@ func (t *classes) classify(c *capture, work *workspace) Class {
 			return r.Class
 		}
 	}
+	if class := t.byBody(c, work); class != 0 {
+		return class
+	}
+	return t.byStatus(c.status, c.header)
+}
+
+// byBody returns the class of the first rule that fits the answer's body, zero if none does. Only answers of JSON that are
+// there as a whole are looked into.
+func (t *classes) byBody(c *capture, work *workspace) Class {
+	if len(t.bodies) == 0 || c.omitted || !isJSON(essence(c.header["Content-Type"])) {
+		return 0
+	}
 	for _, r := range t.bodies {
 		if found, ok := r.at.find(c.body, work); ok && isThere(found) {
 			return r.class
 		}
 	}
-	return t.byStatus(c.status, c.header)
+	return 0
 }
 
 func (t *classes) byStatus(status int, h http.Header) Class {

@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -38,9 +39,11 @@ func TestOutcomeRules(t *testing.T) {
 		{"an empty list is nothing", 200, nil, `{"errors":[]}`, Final},
 		{"null is nothing", 200, nil, `{"errors":null,"partial":true}`, Unknown},
 		{"no JSON", 200, nil, `errors`, Final},
+		{"no media type of JSON", 200, http.Header{"Content-Type": {"text/plain"}}, `{"errors":[1]}`, Final},
+		{"a media type with the suffix", 200, http.Header{"Content-Type": {"application/graphql-response+json"}}, `{"errors":[1]}`, Release},
 		{"no single meaning", 200, nil, `{"errors":[],"errors":[1]}`, Final},
 	} {
-		c := &capture{status: tt.status, header: tt.header, body: []byte(tt.body)}
+		c := &capture{status: tt.status, header: jsonHeader(tt.header), body: []byte(tt.body)}
 		if got := classes.classify(c, &workspace{}); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}
@@ -54,6 +57,26 @@ func TestOutcomeRules(t *testing.T) {
 		if _, err := bad.compile(); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
+	}
+}
+
+// jsonHeader returns the header with a media type of JSON, unless it has one.
+func jsonHeader(h http.Header) http.Header {
+	c := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+	maps.Copy(c, h)
+	return c
+}
+
+// What is too long to be kept is not looked into either: the part of it that is there may say otherwise than the whole.
+func TestLongAnswersGoByTheirStatus(t *testing.T) {
+	t.Parallel()
+	classes, err := Outcomes{Bodies: []BodyRule{{"/errors", Release}}}.compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &capture{status: 200, header: jsonHeader(nil), body: []byte(`{"errors":[1]}`), omitted: true}
+	if got := classes.classify(c, &workspace{}); got != Final {
+		t.Errorf("got %s, want final", got)
 	}
 }
 

@@ -22,6 +22,10 @@ type plan struct {
 	probe       *inquiry // nil unless unknown operations are asked about
 	speech      speech
 	firstSent   string          // a header's name, or empty
+	derive      *derivation     // or nil
+	sequence    *sequence       // or nil
+	batch       *batching       // or nil
+	sent        dates           // that it was seen with
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
@@ -74,6 +78,9 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {
 		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), p.scope.credentials()...)
+	}
+	if err := p.compileKeys(&policy); err != nil {
+		return nil, err
 	}
 	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
 		policy.Fingerprint.Digest == DigestIgnore

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A pointer names a place in a JSON document (RFC 6901).
 type pointer struct {
 	text  string
 	only  *selector
-	names [][]byte // in canonical form, each with its colon
+	names []string // in canonical form
 }
 
 func newPointer(text string) (*pointer, error) {
@@ -22,7 +23,7 @@ func newPointer(text string) (*pointer, error) {
 	p := &pointer{text: text, only: only}
 	for s := only; len(s.children) > 0; {
 		for name, child := range s.children { // the only one
-			p.names, s = append(p.names, []byte(name+":")), child
+			p.names, s = append(p.names, name), child
 		}
 	}
 	return p, nil
@@ -47,7 +48,7 @@ func (p *pointer) find(doc []byte, work *workspace) ([]byte, bool) {
 }
 
 // enter returns the one member or element that a canonical form was reduced to.
-func enter(b, name []byte) ([]byte, bool) {
+func enter(b []byte, name string) ([]byte, bool) {
 	if len(b) < 2 {
 		return nil, false
 	}
@@ -56,7 +57,9 @@ func enter(b, name []byte) ([]byte, bool) {
 	case '[':
 		return inner, len(inner) > 0
 	case '{':
-		return bytes.CutPrefix(inner, name)
+		if len(inner) > len(name) && string(inner[:len(name)]) == name && inner[len(name)] == ':' {
+			return inner[len(name)+1:], true
+		}
 	}
 	return nil, false
 }
@@ -67,9 +70,10 @@ func scalarText(canonical []byte) (string, bool) {
 		return "", false
 	}
 	switch c := canonical[0]; {
-	case c == '"' && bytes.IndexByte(canonical, '\\') < 0:
-		return string(canonical[1 : len(canonical)-1]), true
 	case c == '"':
+		if text := canonical[1 : len(canonical)-1]; bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) {
+			return string(text), true
+		}
 		var s string
 		return s, json.Unmarshal(canonical, &s) == nil
 	case c == '-' || isDigit(c):

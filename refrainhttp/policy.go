@@ -2,6 +2,7 @@ package refrainhttp
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -19,6 +20,8 @@ type Policy struct {
 	// Mode is Enforce if empty.
 	Mode Mode
 	Key  Key
+	// Batch is about requests that are many operations.
+	Batch Batch
 	// Principal says who a request comes from: the first source that it has. Two principals never share an operation. If
 	// nil, Authorization and then X-Api-Key; requests with neither share the scope of the unknown caller. Among those, two
 	// with different cookies, Authorization or X-Api-Key are never taken for the same request: the second is a mismatch.
@@ -60,6 +63,7 @@ type Key struct {
 	//	form:NAME              a field of a body of application/x-www-form-urlencoded
 	//	body:/a/b              a JSON pointer (RFC 6901) into a body of JSON, to a string or a number
 	//	tuple:NAME,NAME        several header fields that make one key together
+	//	sequence:NAME          a header field with a number, alone: see SequenceWindow
 	//
 	// If nil, header:Idempotency-Key.
 	From []string
@@ -71,6 +75,17 @@ type Key struct {
 	// and FirstSentWithin how long ago that may be: see the OASIS Repeatable Requests. If empty, there is no such field.
 	FirstSent       string
 	FirstSentWithin time.Duration
+	// SequenceWindow is for keys that are numbers, each greater than the last, from 0 to 2^63-1, which a principal counts for
+	// itself in the scope of the route. Gaps are allowed. Of the numbers up to the greatest that was used, that many are in
+	// the window: such a number is an operation like any other, and known as used for as long as it is there, whatever
+	// Operation.Tombstone says. A number below the window never runs. If zero, 1000.
+	SequenceWindow int
+	// DeriveWindow gives requests without a key one that is derived from their fingerprint: equal requests of one principal
+	// are one operation while the first of them runs, and until the window has passed since its outcome was recorded. That
+	// merges double clicks and what a load balancer sends twice, and is weaker than a client's key: two requests that are
+	// meant to be two are one as well. Requests without a principal get no key, unless Principal is none. If zero, no key is
+	// derived.
+	DeriveWindow time.Duration
 }
 
 // A Format says how keys look.
@@ -90,8 +105,9 @@ const (
 type Source string
 
 // A RouteScope says what of the route a key is bound to: one of the constants, or "path:NAME,NAME", a resource: the pattern,
-// and what the path has for its wildcards of those names. The key is new on another pattern and for another resource. A key used again within its scope on another path or with
-// another method is a mismatch, whatever the RouteScope.
+// and what the path has for its wildcards of those names. The key is new on another pattern and for another resource.
+//
+// A key used again within its scope on another path or with another method is a mismatch, whatever the RouteScope.
 type RouteScope string
 
 // The route scopes.
@@ -157,8 +173,8 @@ type HeaderRule struct {
 	Class       Class
 }
 
-// A BodyRule classes answers whose body is a JSON document with something at the pointer (RFC 6901): neither null, false, zero
-// nor empty.
+// A BodyRule classes answers of JSON, by their media type, that have something at the pointer (RFC 6901): neither null, false,
+// zero nor empty. An answer that is longer than Limits.ResponseBody, or no document of a single meaning, fits no rule.
 type BodyRule struct {
 	Pointer string
 	Class   Class
@@ -187,6 +203,10 @@ func (p Policy) WithDefaults() Policy {
 	if p.Key.From == nil {
 		p.Key.From = []string{"header:" + headerKey}
 	}
+	if slices.ContainsFunc(p.Key.From, isSequence) {
+		orElse(&p.Key.SequenceWindow, defaultWindow)
+	}
+	p.Batch = p.Batch.withDefaults()
 	orElse(&p.Key.Format, Lenient)
 	orElse(&p.Key.MinLength, 1)
 	orElse(&p.Key.MaxLength, defaultKeyLength)

@@ -51,7 +51,7 @@ func TestUnprovenCallersAreRefused(t *testing.T) {
 		for _, a := range []ask{post("k", "1"), post("k", "1").with("X-Account", "a")} {
 			s.do(a)
 			got := s.do(a.with("X-Badge", "forged"))
-			if got.code != want.status || got.problem().Code != want.code || got.header.Get("Www-Authenticate") != challenge ||
+			if got.code != want.status || got.problem().Code != want.code || got.header.Get("WWW-Authenticate") != challenge ||
 				got.header.Get("Idempotency-Advice") != want.advice || got.problem().Detail != "The badge is forged." {
 				t.Errorf("got %v, want %v", got, want)
 			}

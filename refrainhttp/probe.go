@@ -1,7 +1,6 @@
 package refrainhttp
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -88,8 +87,8 @@ type inquiry struct {
 	method       string
 	url          probeURL
 	header       []mark
-	params       *http.ServeMux // finds the values of the pattern's wildcards; nil if none is asked for
-	happened     *expectation   // nil: nothing is expected
+	params       map[string]param // the wildcards of the pattern that are asked for
+	happened     *expectation     // nil: nothing is expected
 	didNotHappen *expectation
 	replay       bool
 	limit        int64 // of an answer's body
@@ -216,28 +215,18 @@ func (q *inquiry) templates() func(yield func(string, template) bool) {
 	}
 }
 
-// wantParam has the inquiry look at the wildcards of the pattern, which must have one of that name.
+// wantParam has the inquiry look at a wildcard of the pattern.
 func (q *inquiry) wantParam(field, name, pattern string) error {
 	if pattern == "" {
 		return nil
 	}
-	if !strings.Contains(pattern, "{"+name+"}") {
+	p, ok := findParam(pattern, name)
+	if !ok || p.rest {
 		return wrongProbe(field, "${path:%s}: there is no {%s} in %q; use one that stands for one segment", name, name, pattern)
 	}
-	if q.params != nil {
-		return nil
+	if q.params == nil {
+		q.params = make(map[string]param)
 	}
-	q.params = http.NewServeMux()
-	return q.addPattern(pattern)
-}
-
-// addPattern says what is wrong with the pattern, which a mux tells by a panic.
-func (q *inquiry) addPattern(pattern string) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("the pattern is not valid")
-		}
-	}()
-	q.params.HandleFunc(pattern, func(http.ResponseWriter, *http.Request) {})
+	q.params[name] = p
 	return nil
 }

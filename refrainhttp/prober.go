@@ -60,7 +60,7 @@ func (p *prober) about(q *inquiry, retry *http.Request, op refrain.Operation) re
 			return refrain.Finding{}, errors.New("too many probes at one time")
 		}
 		attempt := p.guard.ID(op).String() + "-" + strconv.FormatUint(r.Fence, 10)
-		request, err := q.request(ctx, &inquiryValues{inquiry: q, retry: retry, key: op.Key, attempt: attempt})
+		request, err := q.request(ctx, &inquiryValues{inquiry: q, retry: retry, key: printedKey(op.Key), attempt: attempt})
 		if err != nil {
 			return refrain.Finding{}, err
 		}
@@ -161,7 +161,6 @@ type inquiryValues struct {
 	*inquiry
 	retry        *http.Request
 	key, attempt string
-	params       *http.Request // the retry with the values of its pattern's wildcards; nil until they are asked for
 }
 
 // value implements variables.
@@ -179,21 +178,11 @@ func (v *inquiryValues) value(variable string, _ *pointer) string {
 	return v.param(name)
 }
 
+// param returns what the retry's path has for a wildcard.
 func (v *inquiryValues) param(name string) string {
-	if v.params == nil {
-		c := *v.retry
-		if clean := cleaned(v.retry); clean != nil {
-			c = *clean
-		}
-		v.params = &c
-		v.inquiry.params.ServeHTTP(nowhere{}, v.params)
+	r := v.retry
+	if clean := cleaned(r); clean != nil {
+		r = clean
 	}
-	return v.params.PathValue(name)
+	return v.params[name].value(strings.TrimPrefix(r.URL.EscapedPath(), "/"))
 }
-
-// nowhere is where a mux answers that is used for its matching only.
-type nowhere struct{}
-
-func (nowhere) Header() http.Header         { return http.Header{} }
-func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (nowhere) WriteHeader(int)             {}

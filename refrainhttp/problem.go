@@ -29,6 +29,7 @@ const (
 	problemTooLate
 	problemUnverified
 	problemRepeat
+	problemPassed
 	problemCallerUnproven
 	problemCallerUnclear
 	problemUnreachable
@@ -126,7 +127,14 @@ func (k problemKind) describeContract() problemType {
 		}
 	case problemUnverified:
 		return problemType{
-			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false, "",
+			"signature-invalid", "The request is not signed by who it says", http.StatusUnauthorized, false,
+			"Nothing was looked up or run: the request's signature is missing, wrong or too old.",
+		}
+	case problemPassed:
+		return problemType{
+			"number-passed", "The number is below the window", http.StatusConflict, false,
+			"Much greater numbers were used since, and whether this one was is no longer remembered. The request was not run. " +
+				"Send a new operation with a greater number.",
 		}
 	case problemCallerUnproven:
 		return problemType{
@@ -183,7 +191,7 @@ func (k problemKind) advice() string {
 	case problemInProgress, problemUnknown, problemUnavailable, problemBodyBroken, problemBodyTimeout,
 		problemCallerUnproven, problemUnreachable, problemUnanswered, problemTimedOut:
 		return "same-key"
-	case problemMismatch, problemKeyMissing, problemKeyInvalid:
+	case problemMismatch, problemKeyMissing, problemKeyInvalid, problemPassed:
 		return "new-key"
 	}
 	return "none"

@@ -71,6 +71,9 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 	if o := a.Record.Outcome; a.Verdict != refrain.Replay || o == nil || o.Omitted || found.speech.repeats {
 		return nil, true // it is a problem document, and those are rare
 	}
+	if op.FingerprintAs = nil; a.Record.Fingerprint.Version() != op.FingerprintVersion {
+		return nil, true // comparing takes the body, which is gone when the repetition comes
+	}
 	return newRepetition(&x, op, a).again, true
 }
 

@@ -26,6 +26,15 @@ func unproven(by *principalSource, err error) refusal {
 	return f
 }
 
+// refusal returns one that says no more than the kind.
+func (k problemKind) refusal() refusal {
+	f := refusal{kind: k}
+	if k == problemUnavailable {
+		f.retryAfter = unavailableRetry
+	}
+	return f
+}
+
 // problemVariables are those of a refusal beside a mark's.
 func problemVariables() []string {
 	return []string{"code", "title", "detail", "type", "http_status", "retryable", "retry_after", "original_status", varResource}
@@ -35,7 +44,7 @@ func problemVariables() []string {
 type telling struct {
 	refusal
 	*words
-	key    string
+	key    clientKey
 	status Status
 	work   *workspace // or nil
 }
@@ -44,7 +53,9 @@ type telling struct {
 func (t *telling) value(name string, p *pointer) string {
 	switch name {
 	case varKey:
-		return t.key
+		return t.key.raw
+	case varKeySource:
+		return t.key.source()
 	case varStatus:
 		if t.status == StatusRefused {
 			return ""
@@ -116,7 +127,7 @@ func (x *exchange) refuse(status Status, f refusal) {
 }
 
 func (x *exchange) telling(status Status, f refusal) *telling {
-	return &telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key.raw, status: status, work: x.work}
+	return &telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key, status: status, work: x.work}
 }
 
 // write answers with the words.

@@ -35,6 +35,7 @@ type mark struct {
 const (
 	varKey, varStatus, varReplayed, varExpires = "key", "status", "replayed", "expires"
 	varAdvice                                  = "advice"
+	varKeySource                               = "key_source"
 	varOutcome                                 = "outcome"
 	varResource                                = "resource"
 )

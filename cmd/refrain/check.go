@@ -89,15 +89,15 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 // inspectCallers looks at what principals rest on.
 func inspectCallers(cfg *config.Config) (all []audit.Finding) {
 	if _, err := gateway.OpenTLS(cfg.TLS); err != nil {
-		all = append(all, audit.Finding{Level: audit.Fault, Subject: "tls", Text: err.Error()})
+		all = append(all, audit.Finding{Level: audit.Fault, Subject: "encryption", Text: err.Error()})
 	}
 	c, err := callers.Open(context.Background(), cfg, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return append(all, audit.Finding{Level: audit.Fault, Subject: "jwt", Text: err.Error()})
+		return append(all, audit.Finding{Level: audit.Fault, Subject: "tokens", Text: err.Error()})
 	}
 	c.Retire(nil)
 	if n := len(cfg.JWT.Issuers); n > 0 {
-		all = append(all, audit.Finding{Level: audit.OK, Subject: "jwt", Text: fmt.Sprintf("keys of %d issuers read", n)})
+		all = append(all, audit.Finding{Level: audit.OK, Subject: "tokens", Text: fmt.Sprintf("keys of %d issuers read", n)})
 	}
 	return all
 }

@@ -54,9 +54,12 @@ func (p *preview) retries() string {
 }
 
 func (p *preview) key() string {
+	if b := &p.Policy.Batch; b.Key != "" {
+		return "from each item of the batch, at " + b.Items + " " + b.Key
+	}
 	var places []string
 	for _, from := range p.Policy.Key.From {
-		name, isHeader := strings.CutPrefix(from, "header:")
+		name, isHeader := strings.CutPrefix(strings.Replace(from, "sequence:", "header:", 1), "header:")
 		if isHeader && p.request.Header[http.CanonicalHeaderKey(name)] != nil {
 			return "from " + name
 		}
@@ -64,6 +67,9 @@ func (p *preview) key() string {
 			name = from
 		}
 		places = append(places, name)
+	}
+	if p.answer.Header().Get("Idempotency-Key-Source") != "" {
+		return "derived from the request, which has none in " + strings.Join(places, ", then ")
 	}
 	return "not given; it would be read from " + strings.Join(places, ", then ")
 }

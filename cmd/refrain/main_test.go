@@ -185,7 +185,7 @@ func TestCompletion(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	t.Parallel()
-	const file = "internal/config/testdata/good/routes.yaml"
+	const file, scopes = "internal/config/testdata/good/routes.yaml", "internal/config/testdata/good/scopes.yaml"
 	for name, args := range map[string][]string{
 		"defaults": {"POST", "/charges"},
 		"key": {
@@ -197,6 +197,12 @@ func TestExplain(t *testing.T) {
 		"observe":   {"put", "/accounts/7", "--config", file},
 		"unmatched": {"DELETE", "/charges", "--config", file},
 		"safe":      {"GET", "/charges?x=1"},
+		"token":     {"POST", "/accounts/7/charges", "--config", scopes, "-H", "Idempotency-Key: k1", "-H", "X-Token: t", "-H", "X-User: u"},
+		"trusted":   {"POST", "/orgs/1/accounts/7", "--config", scopes, "-H", "Idempotency-Key: k1", "-H", "X-User: u"},
+		"cookie":    {"POST", "/accounts/7/charges", "--config", scopes, "-H", "Idempotency-Key: k1", "-H", "Cookie: session=s"},
+		"stranger":  {"POST", "/accounts/7/charges", "--config", scopes, "-H", "Idempotency-Key: k1"},
+		"address":   {"POST", "/public", "--config", scopes, "-H", "Idempotency-Key: k1"},
+		"everybody": {"POST", "/jobs", "--config", scopes, "-H", "Idempotency-Key: k1"},
 		"probe":     {"POST", "/accounts/7/payouts", "--config", "internal/config/testdata/good/probe.yaml"},
 	} {
 		got := command(append([]string{"explain"}, args...)...)
@@ -209,8 +215,16 @@ func TestExplain(t *testing.T) {
 
 func TestExplainNeverShowsValuesOfHeaders(t *testing.T) {
 	t.Parallel()
-	got := command("explain", "POST", "/charges", "-H", "Idempotency-Key: raw-key-1", "-H", "Authorization: Bearer s3cret")
-	if said := got.stdout + got.stderr; strings.Contains(said, "raw-key-1") || strings.Contains(said, "s3cret") {
-		t.Errorf("got\n%s\nwant neither the key nor the credential", said)
+	const scopes = "internal/config/testdata/good/scopes.yaml"
+	for _, args := range [][]string{
+		{"/charges", "-H", "Authorization: Bearer s3cret"},
+		{"/accounts/7/charges", "--config", scopes, "-H", "X-Token: s3cret"},
+		{"/accounts/7/charges", "--config", scopes, "-H", "X-User: s3cret"},
+		{"/accounts/7/charges", "--config", scopes, "-H", "Cookie: session=s3cret"},
+	} {
+		got := command(append([]string{"explain", "POST", "-H", "Idempotency-Key: raw-key-1"}, args...)...)
+		if said := got.stdout + got.stderr; got.status != 0 || strings.Contains(said, "raw-key-1") || strings.Contains(said, "s3cret") {
+			t.Errorf("got\n%s\nwant neither the key nor the credential", said)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -144,7 +145,7 @@ func writeOperation(out io.Writer, op *operations.Operation) error {
 	line("state", op.State+meaning(op))
 	line("route", op.Route)
 	if op.Fence > 0 {
-		line("fence", fmt.Sprint(op.Fence))
+		line("fence", strconv.FormatUint(op.Fence, 10))
 	}
 	line("claimed", moment(op.Created))
 	line("lease until", moment(op.Lease))

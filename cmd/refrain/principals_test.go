@@ -137,7 +137,7 @@ func TestPromise7ForgedTokensReachNobody(t *testing.T) {
 			got := c.post("/charges", "k1", all...)
 			got.want(t, what, http.StatusUnauthorized, "")
 			if !strings.Contains(got.body, `"code":"caller-unproven"`) || !strings.Contains(got.body, `"advice":"same-key"`) ||
-				got.header.Get("Www-Authenticate") != `Bearer error="invalid_token"` {
+				got.header.Get("WWW-Authenticate") != `Bearer error="invalid_token"` {
 				t.Errorf("%s: got %v %s", what, got.header, got.body)
 			}
 			if lines[0] != "" && strings.Contains(got.body, lines[0]) {
@@ -233,16 +233,22 @@ func TestStartNeedsTheKeys(t *testing.T) {
 	}
 }
 
+// trusting starts a proxy that trusts another one at 127.0.0.2, with such principals.
+func trusting(t *testing.T, up *ledger, principal string) *process {
+	t.Helper()
+	return start(t, "--config", write(t, "refrain.yaml", "upstream: "+up.URL+`
+store: "memory:"
+trusted_proxies: [127.0.0.2]
+defaults:
+  scope: { principal: `+principal+` }
+`))
+}
+
 // A header names a principal only if it comes from a proxy that is trusted to set it.
 func TestTrustedHeaders(t *testing.T) {
 	t.Parallel()
 	up := newLedger(t)
-	p := start(t, "--config", write(t, "refrain.yaml", "upstream: "+up.URL+`
-store: "memory:"
-trusted_proxies: [127.0.0.2]
-defaults:
-  scope: { principal: [trusted:X-User] }
-`))
+	p := trusting(t, up, "trusted:X-User")
 	proxy, client := p.from("127.0.0.2"), p.from("127.0.0.3")
 	proxy.post("/charges", "k1", "X-User: alice").want(t, "alice", http.StatusCreated, "executed")
 	proxy.post("/charges", "k1", "X-User: alice").want(t, "alice again", http.StatusCreated, "replayed")
@@ -260,12 +266,7 @@ defaults:
 func TestClientAddresses(t *testing.T) {
 	t.Parallel()
 	up := newLedger(t)
-	p := start(t, "--config", write(t, "refrain.yaml", "upstream: "+up.URL+`
-store: "memory:"
-trusted_proxies: [127.0.0.2]
-defaults:
-  scope: { principal: [client-ip] }
-`))
+	p := trusting(t, up, "client-ip")
 	if line := p.log.String(); !strings.Contains(line, "client-ip is an address, not a caller") || !strings.Contains(line, "refrain.yaml:5:") {
 		t.Errorf("got log\n%s\nwant a warning", line)
 	}
@@ -277,5 +278,43 @@ defaults:
 	proxy.post("/charges", "k1", "X-Forwarded-For: nonsense").want(t, "nobody", http.StatusForbidden, "")
 	if n := up.counts()["k1"]; n != 2 {
 		t.Errorf("got %d executions, want 2", n)
+	}
+}
+
+// What principals rest on is looked at before the proxy starts: keys and certificates as well as what is weak.
+func TestCheckTellsWhatPrincipalsRestOn(t *testing.T) {
+	t.Parallel()
+	i := jwttest.New(t)
+	const weak = "routes:\n  - match: POST /public\n    scope: { principal: [jwt:sub, client-ip] }\n"
+	for text, want := range map[string]struct {
+		status int
+		lines  []string
+	}{
+		i.Section() + weak: {statusGood, []string{"ok     tokens         keys of 1 issuers read", "warn   configuration  "}},
+		strings.Replace(i.Section(), i.URL, "./none.json", 1): {statusFault, []string{"FAULT  tokens         jwt: no token of issuer"}},
+		"tls: { certificate: ./none.pem, key: ./none.pem }\n": {statusFault, []string{"FAULT  encryption     tls: open ./none.pem"}},
+	} {
+		got := command("check", "--config", write(t, "refrain.yaml", text), "--store", "memory:")
+		for _, line := range want.lines {
+			if got.status != want.status || !strings.Contains(got.stdout, line) {
+				t.Errorf("%s\ngot status %d and\n%s\nwant %d and %q", text, got.status, got.stdout, want.status, line)
+			}
+		}
+	}
+}
+
+// Who cannot be told apart gets no cookies, and the start says so with the line.
+func TestStartRefusesCookiesForEveryone(t *testing.T) {
+	t.Parallel()
+	for _, principal := range []string{"none", "client-ip"} {
+		file := write(t, "refrain.yaml", "upstream: http://127.0.0.1:1\nroutes:\n  - match: POST /login\n    scope: { principal: "+principal+
+			" }\n    replay: { headers: [Set-Cookie] }\n")
+		want := file + ":5:24: routes[0].replay.headers: has Set-Cookie, but scope.principal is " + principal
+		for _, name := range []string{"proxy", "check"} {
+			got := command(name, "--config", file)
+			if said := got.stdout + got.stderr; got.status != statusFault || !strings.Contains(said, want) {
+				t.Errorf("%s: got status %d and\n%s\nwant %s", name, got.status, said, want)
+			}
+		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package admin serves operators: health, readiness, metrics and the API that it is given. It never shows a key, a credential or a body.
+// Package admin serves operators: health, readiness, metrics and the API that it is given. It never shows a key, a
+// credential or a body.
 package admin
 
 import (

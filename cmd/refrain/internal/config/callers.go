@@ -155,7 +155,7 @@ func (c *Config) placeOf(path string, whole Origin) Origin {
 
 // split returns the errors that were joined.
 func split(err error) []error {
-	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join gives it bare
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return all.Unwrap()
 	}
 	return nil

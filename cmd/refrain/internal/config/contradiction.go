@@ -15,8 +15,8 @@ type contradiction struct {
 // reported where the file gave the field, and for a default at the policy's own place.
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
-	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkScope(), p.checkFingerprint(),
-		p.checkOutcome(), p.checkVerify(), p.checkProbe())
+	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkSequence(), p.checkDerive(),
+		p.checkBatch(), p.checkScope(), p.checkFingerprint(), p.checkOutcome(), p.checkVerify(), p.checkProbe())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue

@@ -300,7 +300,7 @@ func describe(n ast.Node) string {
 	case ast.TagType:
 		return "a tag; write the value alone"
 	}
-	return fmt.Sprintf("%q", n.GetToken().Value)
+	return "a single value" // which is not repeated: it may be a secret
 }
 
 func join(path, name string) string {

@@ -12,7 +12,7 @@ import (
 // ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
 var ownHeaders = []string{
 	"Idempotent-Replayed", "Idempotency-Status", "Idempotency-Expires", "Idempotency-Attempt", "Idempotency-Fence",
-	"Idempotency-Advice",
+	"Idempotency-Advice", "Idempotency-Key-Source",
 }
 
 // header is a kind of names of request headers.
@@ -43,8 +43,8 @@ func notTokenChar(r rune) bool {
 
 // keySource is a kind of places in a request that may hold the key.
 func keySource() kind[string] {
-	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME", nil,
-		[]string{"query", "form", "body", "tuple"})
+	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME", nil,
+		[]string{"query", "form", "body", "tuple", "sequence"})
 }
 
 // source is a kind of places in a request, such as header:NAME. Plain words stand for themselves; schemes of later

@@ -58,6 +58,7 @@ func (p *Policy) OriginOf(field string) Origin { return p.origins[field] }
 
 // settle completes a policy that was read whole: a default list of statuses gives up those that the file lists elsewhere.
 func (p *Policy) settle() {
+	p.Policy = p.WithDefaults() // those that depend on what was read
 	classes := classesOf(&p.Outcomes)
 	for _, class := range classes {
 		if p.given(class.field) {

@@ -8,9 +8,11 @@ import (
 	"testing"
 )
 
-func reference(t *testing.T) string {
+func reference(t *testing.T) string { return page(t, "configuration.md") }
+
+func page(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../../../docs/configuration.md")
+	text, err := os.ReadFile("../../../../docs/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func TestReferenceNamesEveryFieldAndItsDefault(t *testing.T) {
 
 func TestExamplesOfTheReferenceAreGood(t *testing.T) {
 	t.Parallel()
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(reference(t), -1)
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(reference(t)+page(t, "scopes.md"), -1)
 	if len(blocks) == 0 {
 		t.Fatal("the reference has no examples")
 	}

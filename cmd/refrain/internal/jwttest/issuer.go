@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -58,11 +59,12 @@ func (i *Issuer) Rotate(t testing.TB) {
 	}
 	i.generation++
 	i.key = key
-	set := []byte(fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":%q,"x":%q}]}`, i.kid(), encode(public)))
+	const form = `{"keys":[{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":%q,"x":%q}]}`
+	set := []byte(fmt.Sprintf(form, i.kid(), encode(public)))
 	i.set.Store(&set)
 }
 
-func (i *Issuer) kid() string { return fmt.Sprint(i.generation) }
+func (i *Issuer) kid() string { return strconv.Itoa(i.generation) }
 
 // KeySet returns the published keys.
 func (i *Issuer) KeySet() []byte { return *i.set.Load() }

@@ -47,8 +47,7 @@ func (h *handler) lister() (refrain.Lister, error) {
 	if l, ok := h.Store.(refrain.Lister); ok {
 		return l, nil
 	}
-	return nil, problem(http.StatusNotImplemented, "no-list", "this store cannot list operations; name one by all %d digits of its ID",
-		2*len(refrain.ID{}))
+	return nil, problem(http.StatusNotImplemented, "no-list", "this store cannot list; name an operation by all digits of its ID")
 }
 
 // newQuery reads the parameters state, limit and after.
@@ -106,8 +105,8 @@ func parseID(text string) (id refrain.ID, err error) {
 }
 
 func badID() error {
-	return problem(http.StatusBadRequest, "bad-id", "an ID has %d hexadecimal digits, of which the first %d will do", 2*len(refrain.ID{}),
-		shortestName)
+	return problem(http.StatusBadRequest, "bad-id", "an ID has %d hexadecimal digits, of which the first %d will do",
+		2*len(refrain.ID{}), shortestName)
 }
 
 // find returns the operation that has the name: its ID, or so much of its beginning that it is the only one.

@@ -30,7 +30,7 @@ func trespass(cross *http.CrossOriginProtection, r *http.Request) *Problem {
 	unsafe.Method = http.MethodPost // pages must not read either
 	switch {
 	case !isLoopback(r.RemoteAddr), isForwarded(r.Header):
-		return problem(http.StatusForbidden, "not-local", "operations are told of on this machine only; run refrain ops beside the proxy")
+		return problem(http.StatusForbidden, "not-local", "operations are for this machine only; run refrain ops beside the proxy")
 	case !isOwnName(r.Host):
 		return problem(http.StatusForbidden, "wrong-host", "name this machine by an IP address or localhost")
 	case cross.Check(&unsafe) != nil:

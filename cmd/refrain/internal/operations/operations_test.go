@@ -227,10 +227,11 @@ func TestAnOwnerThatComesLateAndAnOperatorNeverBothCount(t *testing.T) {
 
 	for i := range 20 {
 		late, name = lapsed(fmt.Sprint("both at once ", i))
+		fence := late.Fence()
 		var finished, resolved error
 		var both sync.WaitGroup
 		both.Go(func() { finished = late.Finish(t.Context(), refrain.Outcome{Status: 7}) })
-		both.Go(func() { _, resolved = d.Resolve(t.Context(), name, word(DidNotHappen, late.Fence())) })
+		both.Go(func() { _, resolved = d.Resolve(t.Context(), name, word(DidNotHappen, fence)) })
 		both.Wait()
 		if (finished == nil) == (resolved == nil) {
 			t.Fatalf("the owner got %v and the operator %v, want one refused", finished, resolved)

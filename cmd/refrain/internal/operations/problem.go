@@ -37,7 +37,7 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, refrainhttp.ErrNoOperation):
 		return problem(http.StatusUnprocessableEntity, "no-operation", "%s", err)
 	case errors.Is(err, refrain.ErrUnavailable):
-		return problem(http.StatusServiceUnavailable, "unavailable", "the store did not answer; look at the operation before you try again")
+		return problem(http.StatusServiceUnavailable, "unavailable", "the store did not answer; look again before you repeat it")
 	}
 	if own, ok := errors.AsType[*Problem](err); ok {
 		return own

@@ -79,7 +79,30 @@ func key(c *refrainhttp.Contract) string {
 		}
 		text += "."
 	}
+	if c.Key.SequenceWindow > 0 {
+		text = fmt.Sprintf("A request %s carry a number in the header `%s`, each greater than the last, without a sign or leading "+
+			"zeros. It is the key: the same for each retry. Gaps are allowed; a number of %d or more below the greatest one is refused.",
+			must, strings.TrimPrefix(c.Key.From[0], "sequence:"), c.Key.SequenceWindow)
+	}
+	if b := c.Batch; b != nil {
+		text = fmt.Sprintf("A request is a batch of up to %d operations: the elements of %s in its body. Each %s carry a key at "+
+			"`%s`, %s. Those that are done are answered from their records, only the others are carried out, and the answers are "+
+			"the elements of %s in the answer, in the same order; an operation that cannot be answered has a problem document there.",
+			b.Limit, element(b.Items), must, b.Key, form, element(b.Answers))
+	}
+	if c.Key.DeriveWindow > 0 {
+		text += fmt.Sprintf(" Equal requests of one caller without a key are carried out once while the first of them runs and for %s "+
+			"after its answer. Two that are meant to be two need a key each.", span(c.Key.DeriveWindow))
+	}
 	return text
+}
+
+// element names an array.
+func element(pointer string) string {
+	if pointer == "" {
+		return "the array"
+	}
+	return "the array at `" + pointer + "`"
 }
 
 // Places names where a key may be.
@@ -88,7 +111,9 @@ func Places(from []string) string {
 	for i, f := range from {
 		scheme, name, _ := strings.Cut(f, ":")
 		names[i] = map[string]string{
-			"header": "the header `" + name + "`", "query": "the query parameter `" + name + "`", "form": "the form field `" + name + "`",
+			"sequence": "the header `" + name + "`",
+			"header":   "the header `" + name + "`", "query": "the query parameter `" + name + "`",
+			"form": "the form field `" + name + "`",
 			"body": "the body at `" + name + "`", "tuple": "`" + strings.ReplaceAll(name, ",", "` and `") + "` together",
 		}[scheme]
 		if names[i] == "" {
@@ -140,6 +165,9 @@ func compared(c *refrainhttp.Contract) string {
 }
 
 func after(c *refrainhttp.Contract) string {
+	if c.Key.SequenceWindow > 0 {
+		return "After that the number is still known as used."
+	}
 	if c.Remembered <= 0 {
 		return "After that the key is new."
 	}

@@ -101,7 +101,13 @@ func target(pattern string) string {
 func describe(c *refrainhttp.Contract) operation {
 	o := operation{Responses: map[string]response{}}
 	for _, from := range c.Key.From {
+		if c.Batch != nil {
+			break // its items say it
+		}
 		in, name, _ := strings.Cut(from, ":")
+		if in == "sequence" {
+			in = "header"
+		}
 		if in != "header" && in != "query" {
 			continue // a body's schema says it
 		}
@@ -123,6 +129,9 @@ func describe(c *refrainhttp.Contract) operation {
 
 func keySchema(k *refrainhttp.KeyContract) schema {
 	s := schema{Type: "string", MinLength: k.MinLength, MaxLength: k.MaxLength}
+	if k.SequenceWindow > 0 {
+		s.MaxLength = len("9223372036854775807")
+	}
 	if k.Format == refrainhttp.UUID || k.Format == refrainhttp.UUID7 {
 		s.Format, s.MinLength, s.MaxLength = "uuid", 36, 36
 	}

@@ -1,0 +1,91 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+func (p *Policy) isSequence() bool {
+	return slices.ContainsFunc(p.Key.From, func(from string) bool { return strings.HasPrefix(from, "sequence:") })
+}
+
+// checkSequence sees to it that a number is a whole key.
+func (p *Policy) checkSequence() []contradiction {
+	k := &p.Key
+	if !p.isSequence() {
+		if p.given("key.sequence_window") {
+			return contradict("key.sequence_window", "has no effect: key.from is [%s] (%s); it needs sequence:NAME",
+				strings.Join(k.From, ", "), p.origins["key.from"])
+		}
+		return nil
+	}
+	if len(k.From) > 1 {
+		return contradict("key.from", "a sequence stands alone; remove the others")
+	}
+	if slices.Contains(p.Principal, "none") {
+		return contradict("key.from", "scope.principal is none (%s), and two callers may have the same number; name a principal",
+			p.origins["scope.principal"])
+	}
+	for _, other := range []struct{ field, why string }{
+		{"key.format", "numbers have one form"},
+		{"key.min_length", "numbers have one form"},
+		{"key.max_length", "numbers have one form"},
+		{"key.derive.window", "a derived key is no number"},
+		{"tombstone", "a number is known as used while it is in the window"},
+	} {
+		if p.given(other.field) {
+			return contradict(other.field, "has no place beside a sequence (%s): %s; remove it", p.origins["key.from"], other.why)
+		}
+	}
+	return nil
+}
+
+// checkDerive sees to it that a derived key tells requests apart.
+func (p *Policy) checkDerive() []contradiction {
+	if p.Key.DeriveWindow == 0 {
+		return nil
+	}
+	const field = "key.derive.window"
+	switch f := &p.Fingerprint; {
+	case p.Key.Required:
+		return contradict(field, "key.required is true (%s), so there is nothing to derive; remove one of them",
+			p.origins["key.required"])
+	case p.Mode == "refuse":
+		return contradict(field, "mode is refuse (%s), which takes no keys; remove one of them", p.origins["mode"])
+	case f.Body == "none":
+		return contradict(field, "fingerprint.body is none (%s): requests with different bodies would be one operation; "+
+			"compare the bodies", p.origins["fingerprint.body"])
+	case !slices.Contains(f.Of, "method") || !slices.Contains(f.Of, "path") || !slices.Contains(f.Of, "query"):
+		return contradict(field, "fingerprint.of is [%s] (%s): requests that differ in the rest would be one operation; "+
+			"it needs method, path and query", strings.Join(f.Of, ", "), p.origins["fingerprint.of"])
+	}
+	return nil
+}
+
+// checkBatch sees to it that a batch has the keys of its items and no other.
+func (p *Policy) checkBatch() []contradiction {
+	k, b := &p.Key, &p.Batch
+	inBody := slices.ContainsFunc(k.From, func(from string) bool {
+		scheme, arg, _ := strings.Cut(from, ":")
+		return scheme == "body" || scheme == "form" || scheme == "tuple" && strings.Contains(arg, "/")
+	})
+	const needs = "has no place beside batch (%s), whose items have keys of their own; remove one of them"
+	switch {
+	case b.Key == "" && *b == refrainhttp.Batch{}:
+		return nil
+	case b.Key == "":
+		return contradict(p.firstGiven("batch."), "needs batch.key: where in an item its key is, such as /id")
+	case inBody, p.isSequence():
+		return contradict("key.from", needs, p.origins["batch.key"])
+	case k.DeriveWindow != 0:
+		return contradict("key.derive.window", needs, p.origins["batch.key"])
+	case k.FirstSent != "":
+		return contradict("key.first_sent", needs, p.origins["batch.key"])
+	case p.Mode == "observe":
+		return contradict("batch.key", "mode is observe (%s), and a batch cannot be observed; use enforce or off here",
+			p.origins["mode"])
+	}
+	return nil
+}
