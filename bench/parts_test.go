@@ -128,4 +128,6 @@ func (forgetfulStore) Settle(_ context.Context, s refrain.Settlement) (refrain.R
 	return next, err
 }
 
-func (forgetfulStore) Peek(refrain.ID) (refrain.Record, time.Time) { return refrain.Record{}, time.Time{} }
+func (forgetfulStore) Peek(refrain.ID) (refrain.Record, time.Time) {
+	return refrain.Record{}, time.Time{}
+}
