@@ -123,9 +123,7 @@ func TestMarkNeverFalls(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 4 {
 				g := guard(t, store, refrain.Config{StoreTimeout: time.Minute})
-				wg.Add(1)
-				go func() {
-					defer wg.Done()
+				wg.Go(func() {
 					for range 12 {
 						before, n := known.Load(), known.Load()+uint64(rnd(4))
 						_, mark, err := g.Raise(context.Background(), buyer, n)
@@ -141,7 +139,7 @@ func TestMarkNeverFalls(t *testing.T) {
 						}
 						mu.Unlock()
 					}
-				}()
+				})
 			}
 			wg.Wait()
 			store.quiet.Store(true)

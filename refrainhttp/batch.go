@@ -139,10 +139,12 @@ func (b *batching) split(x *exchange) ([]item, array, refusal) {
 	case keys == 0:
 		return nil, a, refusal{}
 	case len(items) > b.limit:
-		return nil, a, refusal{kind: problemTooLarge, detail: fmt.Sprintf("The batch has %d items; at most %d are allowed.", len(items), b.limit)}
+		detail := fmt.Sprintf("The batch has %d items; at most %d are allowed.", len(items), b.limit)
+		return nil, a, refusal{kind: problemTooLarge, detail: detail}
 	case keys < len(items):
 		first := slices.IndexFunc(items, func(i item) bool { return i.key.value == "" })
-		return nil, a, refusal{kind: problemKeyMissing, detail: fmt.Sprintf("Item %d has no key, others have; either all have one or none has.", first)}
+		detail := fmt.Sprintf("Item %d has no key, others have; either all have one or none has.", first)
+		return nil, a, refusal{kind: problemKeyMissing, detail: detail}
 	}
 	return items, a, refusal{}
 }

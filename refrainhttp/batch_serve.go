@@ -174,14 +174,15 @@ func (b *batchExchange) each(do func(*item)) {
 
 // await waits for items that others are busy with, as long as the policy says. The batch holds no claims any more.
 func (b *batchExchange) await() {
-	if b.plan.operation.Wait == 0 || !slices.ContainsFunc(b.items, func(i item) bool { return i.attempt.Verdict == refrain.InFlight }) {
+	inFlight := func(i item) bool { return i.attempt.Verdict == refrain.InFlight }
+	if b.plan.operation.Wait == 0 || !slices.ContainsFunc(b.items, inFlight) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(b.request.Context(), b.plan.operation.Wait)
 	defer cancel()
 	ops := b.operations()
 	for i := range b.items {
-		if b.items[i].attempt.Verdict != refrain.InFlight {
+		if !inFlight(b.items[i]) {
 			continue
 		}
 		ops[i].Policy = &b.plan.operation

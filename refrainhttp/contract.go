@@ -60,8 +60,8 @@ type KeyContract struct {
 	DeriveWindow float64 `json:"derive_window,omitempty"`
 }
 
-// A BatchContract is where the operations of one request are, as JSON pointers: the array in the body and in the answer, the key in
-// an item, and the status in its answer.
+// A BatchContract is where the operations of one request are, as JSON pointers: the array in the body and in the answer, the
+// key in an item, and the status in its answer.
 type BatchContract struct {
 	Key     string `json:"key"`
 	Items   string `json:"items"`

@@ -156,6 +156,17 @@ func (b *bench) do(a ask) *httptest.ResponseRecorder {
 	return w
 }
 
+// dice returns random numbers below n, to whoever asks.
+func dice(seed, round uint64) func(n int) int {
+	random := rand.New(rand.NewPCG(seed, round))
+	var mu sync.Mutex
+	return func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.IntN(n)
+	}
+}
+
 // An outing is one execution of a handler.
 type outing struct {
 	n          int
@@ -171,14 +182,14 @@ func TestDerivedWindow(t *testing.T) {
 	const window = 10 * time.Second
 	for round := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, round))
+			rnd := dice(seed, round)
 			var mu sync.Mutex
 			var ledger []outing
 			p := derived(window)
 			p.Operation.Wait, p.Operation.Timeout = time.Minute, time.Minute
 			b := newBench(t, p, func(w http.ResponseWriter, _ *http.Request) {
 				mu.Lock()
-				took, n := time.Duration(random.Int64N(int64(2*window))), len(ledger)
+				took, n := time.Duration(rnd(20_000))*time.Millisecond, len(ledger)
 				ledger = append(ledger, outing{n: n, start: time.Now()})
 				mu.Unlock()
 				time.Sleep(took)
@@ -194,7 +205,7 @@ func TestDerivedWindow(t *testing.T) {
 			var clicks []click
 			var wg sync.WaitGroup
 			for range 40 {
-				time.Sleep(time.Duration(random.Int64N(int64(window))) * time.Duration(random.IntN(3)))
+				time.Sleep(time.Duration(rnd(10_000)*rnd(3)) * time.Millisecond)
 				wg.Add(1)
 				at := time.Now()
 				go func() {

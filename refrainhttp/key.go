@@ -159,18 +159,8 @@ func checkBare(s string) error {
 
 // parseUUID returns a UUID in lower case (RFC 9562, section 4).
 func parseUUID(s string, seven bool) (string, error) {
-	if len(s) != 36 {
+	if !isUUID(s) {
 		return "", errors.New("the key must be a UUID")
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			if c != '-' {
-				return "", errors.New("the key must be a UUID")
-			}
-		case !isHex(c):
-			return "", errors.New("the key must be a UUID")
-		}
 	}
 	if seven && (s[14] != '7' || !strings.ContainsRune("89abAB", rune(s[19]))) {
 		return "", errors.New("the key must be a UUID of version 7")
@@ -178,8 +168,18 @@ func parseUUID(s string, seven bool) (string, error) {
 	return strings.ToLower(s), nil
 }
 
-func isHex(c byte) bool {
-	return isDigit(c) || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+func isUUID(s string) bool {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' || strings.Count(s, "-") != 4 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isHex(c) && c != '-' {
+			return false
+		}
+	}
+	return true
 }
+
+func isHex(c byte) bool { return isDigit(c) || c|0x20-'a' < 6 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }

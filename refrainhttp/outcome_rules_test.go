@@ -82,6 +82,10 @@ func TestLongAnswersGoByTheirStatus(t *testing.T) {
 
 func TestResourceIDs(t *testing.T) {
 	t.Parallel()
+	id, err := newPointer("/id")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for body, want := range map[string]string{
 		`{"id":"PM1","x":1}`:              "PM1",
 		`{"id":10}`:                       "10",
@@ -93,11 +97,13 @@ func TestResourceIDs(t *testing.T) {
 		`[]`:                              "",
 		``:                                "",
 	} {
-		if got := resourceID(&refrain.Outcome{Body: []byte(body)}); got != want {
-			t.Errorf("%s: got %q, want %q", body, got, want)
+		for _, work := range []*workspace{nil, new(workspace)} {
+			if got := resourceID(&refrain.Outcome{Body: []byte(body)}, id, work); got != want {
+				t.Errorf("%s: got %q, want %q", body, got, want)
+			}
 		}
 	}
-	if resourceID(nil) != "" {
+	if resourceID(nil, id, nil) != "" {
 		t.Error("no outcome has an ID")
 	}
 }

@@ -37,7 +37,7 @@ func (k problemKind) refusal() refusal {
 
 // problemVariables are those of a refusal beside a mark's.
 func problemVariables() []string {
-	return []string{"code", "title", "detail", "type", "http_status", "retryable", "retry_after", "original_status", "resource"}
+	return []string{"code", "title", "detail", "type", "http_status", "retryable", "retry_after", "original_status", varResource}
 }
 
 // A telling is a refusal on its way to the client. It has the values of the variables.
@@ -79,8 +79,8 @@ func (t *telling) value(name string, p *pointer) string {
 		return strconv.FormatBool(t.retryable)
 	case "retry_after":
 		return positive(t.retryAfter)
-	case "resource":
-		return resourceID(t.recorded)
+	case varResource:
+		return resourceID(t.recorded, p, t.work)
 	case "original_status":
 		if t.recorded != nil {
 			return positive(t.recorded.Status)

@@ -6,10 +6,17 @@ import (
 	"github.com/refrain-dev/refrain"
 )
 
-// resourceID returns the ID of what an answer says was created: its id, or that inside its only member, "" if it has none.
-func resourceID(o *refrain.Outcome) string {
+// resourceID returns the ID of what an answer says was created: its id, which p points to, or that inside its only member, ""
+// if it has none.
+func resourceID(o *refrain.Outcome, p *pointer, work *workspace) string {
 	if o == nil {
 		return ""
+	}
+	if work != nil {
+		b, _ := p.find(o.Body, work)
+		if id, ok := scalarText(b); ok {
+			return id
+		}
 	}
 	var doc map[string]json.RawMessage
 	if json.Unmarshal(o.Body, &doc) != nil {

@@ -37,7 +37,7 @@ func newSequence(p *Policy) (*sequence, error) {
 		}
 		return nil, nil
 	case len(k.From) > 1:
-		return nil, errors.New("a sequence stands alone; remove the other places from from")
+		return nil, errors.New("a sequence stands alone; remove the other places")
 	case k.SequenceWindow < 1:
 		return nil, fmt.Errorf("the window is %d; it must be positive", k.SequenceWindow)
 	case k.Format != Lenient || k.MinLength != 1 || k.MaxLength != defaultKeyLength:

@@ -179,18 +179,13 @@ func TestNoNumberRunsTwice(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	for round := range uint64(30) {
-		synctest.Test(t, func(t *testing.T) { stormOfNumbers(t, rand.New(rand.NewPCG(seed, round))) })
+		synctest.Test(t, func(t *testing.T) { stormOfNumbers(t, dice(seed, round)) })
 	}
 }
 
-func stormOfNumbers(t *testing.T, random *rand.Rand) {
+func stormOfNumbers(t *testing.T, rnd func(int) int) {
 	t.Helper()
 	var mu sync.Mutex
-	rnd := func(n int) int {
-		mu.Lock()
-		defer mu.Unlock()
-		return random.IntN(n)
-	}
 	ledger := map[string]int{}
 	store := &slowStore{Store: memstore.New(memstore.Config{}), rnd: rnd}
 	top := 100
@@ -231,6 +226,8 @@ func stormOfNumbers(t *testing.T, random *rand.Rand) {
 		}
 	}
 	time.Sleep(time.Hour)
+	mu.Lock()
+	defer mu.Unlock()
 	for n, runs := range ledger {
 		if runs > 1 {
 			t.Errorf("number %s ran %d times, want once", n, runs)

@@ -3,6 +3,7 @@ package refrainhttp
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -36,6 +37,7 @@ const (
 	varAdvice                                  = "advice"
 	varKeySource                               = "key_source"
 	varOutcome                                 = "outcome"
+	varResource                                = "resource"
 )
 
 func newSpeech(a *Answers) (s speech, err error) {
@@ -63,6 +65,7 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	if !statusAllowed(a.Status) {
 		return w, fmt.Errorf("status %d does not end a request; they go from 200 to 599", a.Status)
 	}
+	kind := ProblemBase + t.code
 	t.status, t.code, t.detail = a.Status, a.Code, a.Detail
 	w.problemType = t
 	all := append([]string{varKey, varStatus, varReplayed, varExpires, varAdvice, varOutcome}, problemVariables()...)
@@ -79,6 +82,9 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 		}
 	}
 	w.escape = escaper(media)
+	w.body = w.body.fix(map[string]string{
+		"code": t.code, "title": t.title, "type": kind, "http_status": strconv.Itoa(t.status), "retryable": strconv.FormatBool(t.retryable),
+	}, w.escape)
 	return w, nil
 }
 

@@ -49,6 +49,8 @@ func newVariable(name string, allowed []string) (segment, error) {
 			return segment{text: name, variable: true}, nil
 		case a != place || hasPath != (a == varOutcome):
 			continue
+		case name == varResource:
+			path = "/id" // where it is looked for first
 		case !hasPath:
 			return segment{text: name, variable: true}, nil
 		}
@@ -56,6 +58,21 @@ func newVariable(name string, allowed []string) (segment, error) {
 		return segment{text: place, variable: true, pointer: p}, err
 	}
 	return segment{}, fmt.Errorf("there is no variable ${%s}; there are %s", name, strings.Join(allowed, ", "))
+}
+
+// fix returns the template with the variables whose values are known replaced by them.
+func (t template) fix(values map[string]string, escape func(string) string) (fixed template) {
+	for _, s := range t {
+		if value, known := values[s.text]; known && s.variable {
+			s = segment{text: escape(value)}
+		}
+		if last := len(fixed) - 1; last >= 0 && !s.variable && !fixed[last].variable {
+			fixed[last].text += s.text
+			continue
+		}
+		fixed = append(fixed, s)
+	}
+	return fixed
 }
 
 // variables give the values of a template's.

@@ -50,7 +50,8 @@ func (p *Policy) checkDerive() []contradiction {
 	const field = "key.derive.window"
 	switch f := &p.Fingerprint; {
 	case p.Key.Required:
-		return contradict(field, "key.required is true (%s), so there is nothing to derive; remove one of them", p.origins["key.required"])
+		return contradict(field, "key.required is true (%s), so there is nothing to derive; remove one of them",
+			p.origins["key.required"])
 	case p.Mode == "refuse":
 		return contradict(field, "mode is refuse (%s), which takes no keys; remove one of them", p.origins["mode"])
 	case f.Body == "none":
@@ -67,7 +68,8 @@ func (p *Policy) checkDerive() []contradiction {
 func (p *Policy) checkBatch() []contradiction {
 	k, b := &p.Key, &p.Batch
 	inBody := slices.ContainsFunc(k.From, func(from string) bool {
-		return strings.HasPrefix(from, "body:") || strings.HasPrefix(from, "form:") || strings.HasPrefix(from, "tuple:") && strings.Contains(from, "/")
+		scheme, arg, _ := strings.Cut(from, ":")
+		return scheme == "body" || scheme == "form" || scheme == "tuple" && strings.Contains(arg, "/")
 	})
 	const needs = "has no place beside batch (%s), whose items have keys of their own; remove one of them"
 	switch {
@@ -82,7 +84,8 @@ func (p *Policy) checkBatch() []contradiction {
 	case k.FirstSent != "":
 		return contradict("key.first_sent", needs, p.origins["batch.key"])
 	case p.Mode == "observe":
-		return contradict("batch.key", "mode is observe (%s), and a batch cannot be observed; use enforce or off here", p.origins["mode"])
+		return contradict("batch.key", "mode is observe (%s), and a batch cannot be observed; use enforce or off here",
+			p.origins["mode"])
 	}
 	return nil
 }

@@ -85,9 +85,9 @@ func key(c *refrainhttp.Contract) string {
 			must, strings.TrimPrefix(c.Key.From[0], "sequence:"), c.Key.SequenceWindow)
 	}
 	if b := c.Batch; b != nil {
-		text = fmt.Sprintf("A request is a batch of up to %d operations: the elements of %s in its body. Each %s carry a key at `%s`, %s. "+
-			"Those that are done are answered from their records, only the others are carried out, and the answers are the elements of %s "+
-			"in the answer, in the same order; an operation that cannot be answered has a problem document there.",
+		text = fmt.Sprintf("A request is a batch of up to %d operations: the elements of %s in its body. Each %s carry a key at "+
+			"`%s`, %s. Those that are done are answered from their records, only the others are carried out, and the answers are "+
+			"the elements of %s in the answer, in the same order; an operation that cannot be answered has a problem document there.",
 			b.Limit, element(b.Items), must, b.Key, form, element(b.Answers))
 	}
 	if c.Key.DeriveWindow > 0 {
@@ -112,7 +112,8 @@ func Places(from []string) string {
 		scheme, name, _ := strings.Cut(f, ":")
 		names[i] = map[string]string{
 			"sequence": "the header `" + name + "`",
-			"header":   "the header `" + name + "`", "query": "the query parameter `" + name + "`", "form": "the form field `" + name + "`",
+			"header":   "the header `" + name + "`", "query": "the query parameter `" + name + "`",
+			"form": "the form field `" + name + "`",
 			"body": "the body at `" + name + "`", "tuple": "`" + strings.ReplaceAll(name, ",", "` and `") + "` together",
 		}[scheme]
 		if names[i] == "" {
