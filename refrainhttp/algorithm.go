@@ -31,11 +31,12 @@ func (p *fingerprinter) put(op *refrain.Operation, x *exchange) {
 	if len(p.algorithms) == 1 {
 		return // and no request has to pay for it
 	}
+	r, body, work := x.request, x.body.b, x.work // not x, which would be on the heap for every request then
 	op.FingerprintAs = func(version uint8) (refrain.Fingerprint, bool) {
 		i := slices.IndexFunc(p.algorithms, func(a algorithm) bool { return a.version == version })
 		if i < 0 {
 			return refrain.Fingerprint{}, false
 		}
-		return p.algorithms[i].digest(p, x.request, x.body.b, x.work), true
+		return p.algorithms[i].digest(p, r, body, work), true
 	}
 }

@@ -20,7 +20,8 @@ func (x *exchange) serveBatch() {
 	case len(items) == 0:
 		x.pass()
 	default:
-		b := &batchExchange{exchange: x, items: items, array: a}
+		own := *x // else every exchange would be on the heap
+		b := &batchExchange{exchange: &own, items: items, array: a}
 		b.serve()
 	}
 }
