@@ -82,24 +82,33 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	if err := p.compileKeys(&policy); err != nil {
 		return nil, err
 	}
-	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && !p.scope.asks() &&
+	p.recalls = policy.Mode == Enforce && !p.late && p.firstSent == "" && p.sequence == nil && !p.scope.asks() &&
 		policy.Fingerprint.Digest == DigestIgnore
 	if policy.Limits.RequestBody < 0 || policy.Limits.ResponseBody < 0 {
 		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
 			policy.Limits.RequestBody, policy.Limits.ResponseBody)
 	}
-	if policy.ReplayHeaders != nil {
-		p.replay = map[string]bool{"Content-Type": true}
-		for _, name := range policy.ReplayHeaders {
-			if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
-				return nil, fmt.Errorf("replay headers: %q is not a header name", name)
-			}
-		}
-		if p.replay["Set-Cookie"] && !p.scope.private() {
-			return nil, errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
-		}
+	if err := p.compileReplay(policy.ReplayHeaders); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+// compileReplay notes which header fields a replay carries; nil means all.
+func (p *plan) compileReplay(names []string) error {
+	if names == nil {
+		return nil
+	}
+	p.replay = map[string]bool{"Content-Type": true}
+	for _, name := range names {
+		if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
+			return fmt.Errorf("replay headers: %q is not a header name", name)
+		}
+	}
+	if p.replay["Set-Cookie"] && !p.scope.private() {
+		return errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
+	}
+	return nil
 }
 
 // keep returns how long an answer with that status is kept, if it is final.
