@@ -98,7 +98,7 @@ func FuzzDuplicateMembers(f *testing.F) {
 		double := slices.Insert(slices.Clone(v), rng.IntN(len(v)+1), twin)
 		without, replaced := slices.Delete(slices.Clone(v), at, at+1), slices.Clone(v)
 		replaced[at] = twin
-		place, root := []string{}, any(double)
+		var place []string
 		wrap := func(inside []pair) any { return inside }
 		switch rng.IntN(3) {
 		case 0:
@@ -106,7 +106,7 @@ func FuzzDuplicateMembers(f *testing.F) {
 		case 1:
 			place, wrap = []string{"list", "1"}, func(inside []pair) any { return []pair{{"list", []any{nil, inside}}} }
 		}
-		root = wrap(double)
+		root := wrap(double)
 		policy := Fingerprint{}
 		if len(place) > 0 && rng.IntN(2) == 0 {
 			policy.Exclude = []string{pointerTo(place)}
