@@ -56,7 +56,7 @@ func (w *memoryWriter) Write(b []byte) (int, error) {
 }
 
 // WriteString implements io.StringWriter, as the writers of net/http's server do.
-func (w *memoryWriter) WriteString(s string) (int, error) {
+func (w *memoryWriter) WriteString(s string) (int, error) { //nolint:unparam // the interface has it
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}

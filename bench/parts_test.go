@@ -60,12 +60,12 @@ func newGuard(b *testing.B, s refrain.Store) *refrain.Guard {
 }
 
 // firsts measures first executions, on a new store every now and then as in the comparison in process.
-func firsts(b *testing.B, store func() refrain.Store, make func(*testing.B, *refrain.Guard) inProcess) {
+func firsts(b *testing.B, store func() refrain.Store, with func(*testing.B, *refrain.Guard) inProcess) {
 	b.ReportAllocs()
 	var cpu time.Duration
 	for done := 0; done < b.N; done += operations {
 		b.StopTimer()
-		serve := make(b, newGuard(b, store()))
+		serve := with(b, newGuard(b, store()))
 		b.StartTimer()
 		cpu += timed(b, serve, min(operations, b.N-done))
 	}
@@ -73,9 +73,9 @@ func firsts(b *testing.B, store func() refrain.Store, make func(*testing.B, *ref
 }
 
 // replays measures replays of recorded operations.
-func replays(b *testing.B, make func(*testing.B, *refrain.Guard) inProcess) {
+func replays(b *testing.B, with func(*testing.B, *refrain.Guard) inProcess) {
 	b.ReportAllocs()
-	serve := make(b, newGuard(b, memory()))
+	serve := with(b, newGuard(b, memory()))
 	timed(b, serve, operations)
 	b.ResetTimer()
 	var cpu time.Duration

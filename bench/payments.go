@@ -54,7 +54,10 @@ func newPayment(n int) payment {
 		Description: "Order \"5512\"\nfor M\u00fcller & S\u00f6hne <Z\u00fcrich>",
 		Customer: customer{
 			ID: "cus_N3hX9v1lqkPw2", Name: "Zo\u00eb M\u00fcller-\u00d8st", Email: "zoe@example.com", Risk: 0.17,
-			Billing: address{Line1: "Bahnhofstrasse 7", Line2: "c/o \u6771\u4eac\u652f\u5e97", City: "Z\u00fcrich", Zip: "8001", Country: "CH"},
+			Billing: address{
+				Line1: "Bahnhofstrasse 7", Line2: "c/o \u6771\u4eac\u652f\u5e97", City: "Z\u00fcrich", Zip: "8001",
+				Country: "CH",
+			},
 		},
 		Metadata: map[string]string{
 			"channel": "web", "session": "5eb63bbbe01eeed093cb22bb8f5acdc3", "campaign": "spring/2026", "note": "\U0001f381 gift wrap",

@@ -103,7 +103,7 @@ func (t *turns) request(key string) *http.Request {
 		key = `"` + key + `"`
 		fallthrough
 	default:
-		for _, name := range strings.Split(names, ",") {
+		for name := range strings.SplitSeq(names, ",") {
 			h.Set(name, key)
 		}
 	}

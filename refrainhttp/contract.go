@@ -108,6 +108,9 @@ func (p *plan) contract() Contract {
 		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
 		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
 	}
+	if p.sequence != nil {
+		c.Remembered = p.operation.Tombstone.Seconds()
+	}
 	if p.batch != nil {
 		b := BatchContract(policy.Batch)
 		c.Batch = &b

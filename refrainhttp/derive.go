@@ -9,9 +9,6 @@ import (
 	"github.com/refrain-dev/refrain"
 )
 
-// headerKeySource says, on answers to requests with a derived key, that the client sent none.
-const headerKeySource = "Idempotency-Key-Source"
-
 // A derivation gives keys to requests that have none: see Key.DeriveWindow.
 type derivation struct {
 	operation refrain.Policy

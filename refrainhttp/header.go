@@ -15,12 +15,14 @@ const (
 	headerAttempt  = "Idempotency-Attempt"
 	headerFence    = "Idempotency-Fence"
 	headerAdvice   = "Idempotency-Advice"
+	// headerKeySource says, on answers to requests with a derived key, that the client sent none.
+	headerKeySource = "Idempotency-Key-Source"
 )
 
 // ours reports whether the canonical name is a field that only this package sets. The key is not one: clients send it.
 func ours(name string) bool {
 	switch name {
-	case headerStatus, headerReplayed, headerExpires, headerAttempt, headerFence, headerAdvice:
+	case headerStatus, headerReplayed, headerExpires, headerAttempt, headerFence, headerAdvice, headerKeySource:
 		return true
 	}
 	return false

@@ -98,7 +98,7 @@ func FuzzDuplicateMembers(f *testing.F) {
 		double := slices.Insert(slices.Clone(v), rng.IntN(len(v)+1), twin)
 		without, replaced := slices.Delete(slices.Clone(v), at, at+1), slices.Clone(v)
 		replaced[at] = twin
-		var place []string
+		place := []string{}
 		wrap := func(inside []pair) any { return inside }
 		switch rng.IntN(3) {
 		case 0:
@@ -196,7 +196,7 @@ func (s *fields) keep(v any, at []string) (any, bool) {
 	case []any:
 		kept := []any{}
 		for i, e := range v {
-			if e, ok := s.keep(e, append(at[:len(at):len(at)], strconv.Itoa(i))); ok {
+			if e, ok := s.keep(e, append(slices.Clip(at), strconv.Itoa(i))); ok {
 				kept = append(kept, e)
 			}
 		}
@@ -204,7 +204,7 @@ func (s *fields) keep(v any, at []string) (any, bool) {
 	case []pair:
 		kept := []pair{}
 		for _, p := range v {
-			if e, ok := s.keep(p.value, append(at[:len(at):len(at)], p.name)); ok {
+			if e, ok := s.keep(p.value, append(slices.Clip(at), p.name)); ok {
 				kept = append(kept, pair{p.name, e})
 			}
 		}
@@ -216,7 +216,7 @@ func (s *fields) keep(v any, at []string) (any, bool) {
 // placesIn returns the places of all values inside of one.
 func placesIn(v any, at []string) (all [][]string) {
 	add := func(name string, inner any) {
-		place := append(at[:len(at):len(at)], name)
+		place := append(slices.Clip(at), name)
 		all = append(append(all, place), placesIn(inner, place)...)
 	}
 	switch v := v.(type) {

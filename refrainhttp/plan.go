@@ -88,18 +88,27 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 		return nil, fmt.Errorf("limits: request body %d, response body %d; they must not be negative",
 			policy.Limits.RequestBody, policy.Limits.ResponseBody)
 	}
-	if policy.ReplayHeaders != nil {
-		p.replay = map[string]bool{"Content-Type": true}
-		for _, name := range policy.ReplayHeaders {
-			if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
-				return nil, fmt.Errorf("replay headers: %q is not a header name", name)
-			}
-		}
-		if p.replay["Set-Cookie"] && !p.scope.private() {
-			return nil, errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
-		}
+	if err := p.compileReplay(policy.ReplayHeaders); err != nil {
+		return nil, fmt.Errorf("replay headers: %w", err)
 	}
 	return p, nil
+}
+
+// compileReplay compiles the list of fields that a replay carries, if there is one.
+func (p *plan) compileReplay(names []string) error {
+	if names == nil {
+		return nil
+	}
+	p.replay = map[string]bool{"Content-Type": true}
+	for _, name := range names {
+		if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
+			return fmt.Errorf("%q is not a header name", name)
+		}
+	}
+	if p.replay["Set-Cookie"] && !p.scope.private() {
+		return errors.New("Set-Cookie would go to whoever uses the key; give the policy a principal")
+	}
+	return nil
 }
 
 // keep returns how long an answer with that status is kept, if it is final.

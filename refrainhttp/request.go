@@ -24,7 +24,7 @@ func ownHeader(h http.Header, keyNames []string) http.Header {
 // spoofed reports whether a client sent a field that only this package sets.
 func spoofed(h http.Header) bool {
 	return h[headerStatus] != nil || h[headerReplayed] != nil || h[headerExpires] != nil || h[headerAttempt] != nil ||
-		h[headerFence] != nil || h[headerAdvice] != nil
+		h[headerFence] != nil || h[headerAdvice] != nil || h[headerKeySource] != nil
 }
 
 func stripOurs(h http.Header) {
@@ -34,6 +34,7 @@ func stripOurs(h http.Header) {
 	delete(h, headerAttempt)
 	delete(h, headerFence)
 	delete(h, headerAdvice)
+	delete(h, headerKeySource)
 }
 
 // stripped returns the request without the fields that only this package sets.

@@ -83,7 +83,8 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	}
 	w.escape = escaper(media)
 	w.body = w.body.fix(map[string]string{
-		"code": t.code, "title": t.title, "type": kind, "http_status": strconv.Itoa(t.status), "retryable": strconv.FormatBool(t.retryable),
+		"code": t.code, "title": t.title, "type": kind, "http_status": strconv.Itoa(t.status),
+		"retryable": strconv.FormatBool(t.retryable),
 	}, w.escape)
 	return w, nil
 }

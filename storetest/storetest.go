@@ -60,6 +60,10 @@ func Run(t *testing.T, open func(t *testing.T) refrain.Store) {
 		t.Parallel()
 		testList(t, open)
 	})
+	t.Run("Mark", func(t *testing.T) {
+		t.Parallel()
+		testMark(t, open)
+	})
 	t.Run("Restart", func(t *testing.T) {
 		t.Parallel()
 		testRestart(t, open)

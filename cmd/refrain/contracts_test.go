@@ -24,7 +24,7 @@ import (
 )
 
 // Every built-in dialect keeps its contract, as docs/contracts.md says: the page's tables are what this test found.
-func TestContracts(t *testing.T) {
+func TestContracts(t *testing.T) { //nolint:tparallel // the page is compared when all dialects were judged
 	t.Parallel()
 	contracts := conformance.Contracts()
 	report := conformance.NewReport(contracts)

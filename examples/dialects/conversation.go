@@ -71,7 +71,7 @@ func newRequest(pattern string, amount int) *request {
 // put puts a key where the contract says, and as it says.
 func (r *request) put(k *refrainhttp.KeyContract) {
 	place, names, _ := strings.Cut(k.From[0], ":")
-	for _, name := range strings.Split(names, ",") {
+	for name := range strings.SplitSeq(names, ",") {
 		switch place {
 		case "body":
 			r.body[strings.TrimPrefix(name, "/")] = key(k.Format)

@@ -43,7 +43,7 @@ func names(folder string) (all []string) {
 // show prints a conversation through refrain with the file.
 func show(file, program string) error {
 	var payments atomic.Int64
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprintf(w, `{"id":"pay_%d"}`, payments.Add(1))

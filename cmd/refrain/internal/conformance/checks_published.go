@@ -51,7 +51,8 @@ func publishes(t *trial) {
 	a := t.bare()
 	a.method, a.body = http.MethodOptions, ""
 	r := t.send(a)
-	t.wrong(r.status == 200 && strings.Contains(r.header.Get("Link"), "</.well-known/idempotency>"), "OPTIONS: got %s %q", r, r.header["Link"])
+	linked := strings.Contains(r.header.Get("Link"), "</.well-known/idempotency>")
+	t.wrong(r.status == 200 && linked, "OPTIONS: got %s %q", r, r.header["Link"])
 }
 
 // protectsFor: answers are kept for that long at least.

@@ -78,7 +78,8 @@ func except(all []Rule, tests ...string) (rest []Rule) {
 // problem is the verdict of a problem document.
 func problem(status int, code string, fields ...string) verdict {
 	return verdict{status, append(fields, "Content-Type: application/problem+json"), []string{
-		"/code=" + code, "/type=https://github.com/refrain-dev/refrain/blob/main/docs/problems.md#" + code, "/title", "/detail", "/retryable",
+		"/code=" + code, "/type=https://github.com/refrain-dev/refrain/blob/main/docs/problems.md#" + code, "/title", "/detail",
+		"/retryable",
 	}}
 }
 
@@ -95,10 +96,10 @@ func usual(header string) expectations {
 }
 
 // shaped are verdicts with the same members.
-func (e *expectations) shaped(fields []string, members ...string) {
+func (e *expectations) shaped(members ...string) {
 	for _, v := range []*verdict{&e.missing, &e.invalid, &e.mismatch, &e.inFlight, &e.away, &e.lost} {
 		code := v.members[0]
-		v.fields = append([]string{"Content-Type: application/json"}, fields...)
+		v.fields = []string{"Content-Type: application/json"}
 		v.members = nil
 		for _, m := range members {
 			if name, found := cutCode(m); found {

@@ -4,7 +4,7 @@ import "time"
 
 // errorObject is the shape of Stripe's errors, which its clients judge before the status.
 func (e *expectations) errorObject() {
-	e.shaped(nil, "/error/type=idempotency_error", "/error/code", "/error/message", "/error/doc_url")
+	e.shaped("/error/type=idempotency_error", "/error/code", "/error/message", "/error/doc_url")
 	again, never := "Stripe-Should-Retry: true", "Stripe-Should-Retry: false"
 	e.mismatch.status = 400
 	e.mismatch.fields = append(e.mismatch.fields, never)
@@ -95,7 +95,7 @@ func adyen() Contract {
 	e := usual("Idempotency-Key")
 	e.limit = 64
 	e.fates = map[int]fate{402: replayed, 429: again, 500: replayed}
-	e.shaped(nil, "/errorCode=CODE", "/status", "/message", "/errorType=validation")
+	e.shaped("/errorCode=CODE", "/status", "/message", "/errorType=validation")
 	for _, v := range []*verdict{&e.inFlight, &e.mismatch} {
 		v.status, v.members[0] = 422, "/errorCode=704"
 	}
@@ -121,7 +121,7 @@ func checkout() Contract {
 	e := usual("Cko-Idempotency-Key")
 	e.expired = 0
 	e.fates = map[int]fate{402: again, 429: again, 500: again}
-	e.shaped(nil, "/error_codes/0=CODE", "/error_type=request_invalid")
+	e.shaped("/error_codes/0=CODE", "/error_type=request_invalid")
 	return Contract{Dialect: "checkout", Name: "Checkout.com", expectations: e, Rules: rules([]Rule{
 		{Test: "replay-completed", Section: api, Level: Must, check: replays},
 		{Test: "inflight-409", Section: api, Level: Must, check: conflicts},
@@ -137,7 +137,7 @@ func gocardless() Contract {
 	e := usual("Idempotency-Key")
 	e.waits, e.paths = true, again
 	e.fates = map[int]fate{402: again, 429: again, 500: again}
-	e.shaped(nil, "/error/errors/0/reason=CODE", "/error/type=invalid_state", "/error/code", "/error/message")
+	e.shaped("/error/errors/0/reason=CODE", "/error/type=invalid_state", "/error/code", "/error/message")
 	e.repeat = verdict{status: 409, members: []string{
 		"/error/errors/0/reason=idempotent_creation_conflict", "/error/errors/0/links/conflicting_resource_id",
 	}}
@@ -148,7 +148,8 @@ func gocardless() Contract {
 		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
 		{Test: "remembered", Section: api, Level: Should, check: protectsFor(30 * 24 * time.Hour)},
 	}, except(common(), "replay-marker", "mismatch-body", "mismatch-in-flight", "json-order-equal", "json-number-equal",
-		"json-number-exact", "json-twice", "json-null-vs-absent", "json-array-order", "query-differs", "4xx-saved", "headers", "empty-and-binary"))}
+		"json-number-exact", "json-twice", "json-null-vs-absent", "json-array-order", "query-differs", "4xx-saved", "headers",
+		"empty-and-binary"))}
 }
 
 func square() Contract {
@@ -156,7 +157,7 @@ func square() Contract {
 	e := usual("")
 	e.place, e.waits, e.limit, e.methods = inBody("idempotency_key"), true, 45, []string{"POST", "PUT"}
 	e.fates = map[int]fate{402: again, 429: again, 500: held}
-	e.shaped(nil, "/errors/0/code=CODE", "/errors/0/category=INVALID_REQUEST_ERROR", "/errors/0/detail")
+	e.shaped("/errors/0/code=CODE", "/errors/0/category=INVALID_REQUEST_ERROR", "/errors/0/detail")
 	e.mismatch.status, e.mismatch.members[0] = 400, "/errors/0/code=IDEMPOTENCY_KEY_REUSED"
 	return Contract{Dialect: "square", Name: "Square", expectations: e, Rules: rules([]Rule{
 		{Test: "square-body-key", Section: api, Level: Must, check: replays},
@@ -171,7 +172,7 @@ func paypal() Contract {
 	const api = "API idempotency"
 	e := usual("Paypal-Request-Id")
 	e.limit = 108
-	e.shaped(nil, "/name=CODE", "/message", "/details/0/issue=CODE")
+	e.shaped("/name=CODE", "/message", "/details/0/issue=CODE")
 	named := func(v *verdict, name string) { v.members[0], v.members[2] = "/name="+name, "/details/0/issue="+name }
 	named(&e.inFlight, "PREVIOUS_REQUEST_IN_PROGRESS")
 	named(&e.mismatch, "PAYPAL_REQUEST_ID_PREVIOUSLY_USED")
@@ -215,7 +216,7 @@ func increase() Contract {
 	const api = "idempotency keys"
 	e := usual("Idempotency-Key")
 	e.marker, e.waits, e.limit = replayedMark, true, 200
-	e.shaped(nil, "/type=CODE", "/status", "/title", "/detail")
+	e.shaped("/type=CODE", "/status", "/title", "/detail")
 	e.mismatch.status, e.mismatch.members[0] = 409, "/type=idempotency_key_already_used_error"
 	e.mismatch.members = append(e.mismatch.members, "/resource_id")
 	return Contract{Dialect: "increase", Name: "Increase", expectations: e, Rules: rules([]Rule{

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,12 +33,7 @@ type expectations struct {
 func (e *expectations) method() string { return e.methods[0] }
 
 func (e *expectations) has(method string) bool {
-	for _, m := range e.methods {
-		if m == method {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(e.methods, method)
 }
 
 func (t *trial) key() string {

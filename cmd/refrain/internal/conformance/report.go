@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -82,7 +83,7 @@ func (r *Report) share(c *Contract, level Level) string {
 	case all == 0:
 		return ""
 	case kept == all:
-		return fmt.Sprintf("%d", all)
+		return strconv.Itoa(all)
 	}
 	return fmt.Sprintf("%d of %d", kept, all)
 }

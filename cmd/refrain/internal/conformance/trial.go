@@ -45,10 +45,10 @@ func (t *trial) effectsAt(path string, want int) {
 // script says how the upstream answers.
 func (t *trial) script(answers ...Answer) { t.sys.Upstream.Script(t.path, answers...) }
 
-// hold scripts an answer that goes out when open is called, and what follows it.
-func (t *trial) hold(then ...Answer) (open func()) {
+// hold scripts an answer that goes out when open is called.
+func (t *trial) hold() (open func()) {
 	gate := make(chan struct{})
-	t.script(append([]Answer{{Hold: gate}}, then...)...)
+	t.script(Answer{Hold: gate})
 	return func() { close(gate) }
 }
 
@@ -151,16 +151,16 @@ func (t *trial) begin(a *ask) <-chan *reply {
 }
 
 // until repeats a request until its answer is what is waited for.
-func (t *trial) until(what string, a *ask, is func(*reply) bool) *reply {
+func (t *trial) until(what string, a *ask, is func(*reply) bool) {
 	deadline := time.Now().Add(patience)
 	for {
 		r := t.try(t.ctx, a)
 		if is(r) {
-			return r
+			return
 		}
 		if time.Now().After(deadline) || t.ctx.Err() != nil {
 			t.wrong(false, "never happened: %s; the last answer was %s", what, r)
-			return r
+			return
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // An Upstream is the API behind a system under test. It counts what it carries out, and answers as it is told.
@@ -52,7 +54,7 @@ func (u *Upstream) Up() error {
 		return fmt.Errorf("starting the upstream: %w", err)
 	}
 	u.addr = l.Addr().String()
-	u.server = &http.Server{Handler: http.HandlerFunc(u.serve)}
+	u.server = &http.Server{Handler: http.HandlerFunc(u.serve), ReadHeaderTimeout: time.Minute}
 	go func(s *http.Server) { _ = s.Serve(l) }(u.server) // until Down
 	return nil
 }
@@ -151,9 +153,7 @@ func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	for name, lines := range a.Header {
-		h[name] = lines
-	}
+	maps.Copy(h, a.Header)
 	h.Set("X-Nonce", strconv.Itoa(u.Effects(r.URL.Path)))
 	w.WriteHeader(a.Status)
 	if a.Status != http.StatusNoContent {
