@@ -42,7 +42,7 @@ func randomly(f *testing.F, property func(t *testing.T, rng *rand.Rand)) {
 	first := rand.Uint64()
 	f.Logf("seed %d", first)
 	rng := rand.New(rand.NewPCG(first, 0))
-	for range 1500 {
+	for range 500 {
 		b := make([]byte, rng.IntN(200))
 		for i := range b {
 			b[i] = byte(rng.Uint32())
