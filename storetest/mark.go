@@ -29,14 +29,22 @@ func testMark(t *testing.T, open func(t *testing.T) refrain.Store) {
 				if mark < before+i%3 {
 					t.Errorf("Raise(%d): got %d, but the mark was %d before", before+i%3, mark, before)
 				}
-				for k := known.Load(); k < mark && !known.CompareAndSwap(k, mark); k = known.Load() {
-				}
+				rise(&known, mark)
 			}
 		})
 	}
 	wg.Wait()
 	if was, mark, err := newGuard(t, s).Raise(context.Background(), scope, 0); err != nil || was != mark || mark < known.Load() {
 		t.Errorf("at the end: got %d, then %d, %v, want %d", was, mark, err, known.Load())
+	}
+}
+
+// rise makes the value at least n.
+func rise(v *atomic.Uint64, n uint64) {
+	for {
+		if now := v.Load(); now >= n || v.CompareAndSwap(now, n) {
+			return
+		}
 	}
 }
 
