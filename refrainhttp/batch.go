@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -115,6 +116,8 @@ func (b *batching) split(x *exchange) ([]item, array, refusal) {
 	switch {
 	case errors.Is(err, errAmbiguous):
 		return nil, a, refusal{kind: problemKeyInvalid, detail: sentence(err)}
+	case err != nil && sealed(x):
+		return nil, a, refusal{kind: problemKeyInvalid, detail: "A batch is read as it is sent: send JSON without a coding or a byte order mark."}
 	case err != nil || len(a.elements) == 0:
 		return nil, a, refusal{}
 	}
@@ -147,6 +150,11 @@ func (b *batching) split(x *exchange) ([]item, array, refusal) {
 		return nil, a, refusal{kind: problemKeyMissing, detail: detail}
 	}
 	return items, a, refusal{}
+}
+
+// sealed reports whether a body may be a batch to its API and is none to who cannot open it.
+func sealed(x *exchange) bool {
+	return len(x.request.Header["Content-Encoding"]) > 0 || bytes.HasPrefix(x.body.b, []byte("\ufeff"))
 }
 
 // keyOf returns the key of an item.

@@ -88,7 +88,7 @@ func (b *batchExchange) classify(chosen *choice, n int) {
 	w.class = w.capture.class(b.plan.classes, chosen, b.work)
 	if w.class == Final && !w.omitted {
 		a, err := b.plan.batch.answers.find(w.body, b.work)
-		w.array, w.mapped = a, err == nil && len(a.elements) == n && len(w.header["Content-Encoding"]) == 0
+		w.array, w.mapped = a, err == nil && len(a.elements) == n && len(w.header["Content-Encoding"]) == 0 && b.inOrder(a)
 	}
 	if !w.mapped {
 		if w.class = w.classUnmapped(b.plan.batch); w.omitted {
@@ -108,6 +108,24 @@ func (b *batchExchange) classify(chosen *choice, n int) {
 			next++
 		}
 	}
+}
+
+// inOrder reports whether no answer has the key of another item than the one in its place. What an answer has there need not
+// be a key: it may be the ID of what was created.
+func (b *batchExchange) inOrder(answers array) bool {
+	places := make(map[string]int, len(answers.elements))
+	for i := range b.items {
+		if b.items[i].runs() {
+			places[b.items[i].key.value] = len(places)
+		}
+	}
+	for i, e := range answers.elements {
+		key, err := b.plan.batch.keyOf(b.exchange, b.whole.body[e.start:e.end])
+		if place, known := places[key.value]; err == nil && known && place != i {
+			return false
+		}
+	}
+	return true
 }
 
 // classUnmapped returns what an answer without an answer for each item says of them all. A batch that was turned away as a whole

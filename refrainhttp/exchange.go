@@ -157,8 +157,8 @@ func (x *exchange) decide() {
 		x.answer(a)
 	case !errors.Is(err, refrain.ErrUnavailable):
 		x.refuse(StatusRefused, refusal{kind: problemKeyInvalid, detail: sentence(err)})
-	case x.plan.operation.StoreDown == refrain.FailOpen && !errors.Is(err, refrain.ErrClosed):
-		x.bypass() // but a guard that is closing is no store that is down
+	case x.plan.operation.StoreDown == refrain.FailOpen && !errors.Is(err, refrain.ErrClosed) && x.plan.sequence == nil:
+		x.bypass() // but a guard that is closing is no store that is down, and without its mark no number is known to be new
 	default:
 		x.m.log.Error("request refused: the store is away", "route", x.plan.pattern, "err", err)
 		x.refuse(StatusRefused, problemUnavailable.refusal())

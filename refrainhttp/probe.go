@@ -176,6 +176,9 @@ func (q *inquiry) checkAnswers(p *Probe) error {
 // checkVariables sees to it that the probe names one operation, with what requests of the pattern have.
 func (q *inquiry) checkVariables(p *Policy, pattern string) error {
 	names := false
+	if q.replay && p.Batch.Key != "" {
+		return wrongProbe("answer", "the answer to a probe is no answer to a batch; use tombstone")
+	}
 	for field, t := range q.templates() {
 		for _, s := range t {
 			place, name, _ := strings.Cut(s.text, ":")
@@ -187,6 +190,8 @@ func (q *inquiry) checkVariables(p *Policy, pattern string) error {
 				}
 			case place == "header" && !isToken(name):
 				return wrongProbe(field, "%q is not a header name", name)
+			case place == varAttempt && p.Batch.Key != "":
+				return wrongProbe(field, "an item of a batch has no attempt that the API is told of; use ${key} instead of ${attempt}")
 			case place == varKey && slices.ContainsFunc(p.Key.From, isTuple):
 				return wrongProbe(field, "a key of several parts has no one spelling; use ${attempt} instead of ${key}")
 			}

@@ -128,6 +128,10 @@ func TestSequenceIsClosedWithoutItsMark(t *testing.T) {
 	if got := s.do(numbered("1")); got.code != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 		t.Errorf("got %s, want 503 and when to come back", got)
 	}
+	s.store.claims.Store(true) // the store is away altogether
+	if got := s.do(numbered("2")); got.code != http.StatusServiceUnavailable {
+		t.Errorf("got %s, want 503", got)
+	}
 	s.ran(0)
 }
 

@@ -1,0 +1,75 @@
+package refrainhttp_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// An upstream that answers in another order would have one item recorded with the other's outcome.
+func TestAnswersInAnotherOrderTellNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, oneRoute(batched()), func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"results":[{"id":"bb","status":422},{"id":"a","status":201}]}`)
+	})
+	s.do(transfers("a", "bb"))
+	if got := s.do(transfers("a")); got.problem().Code != "outcome-unknown" {
+		t.Errorf("got %s, want that nobody knows", got)
+	}
+	s.ran(1)
+}
+
+// What an answer has where an item has its key may be the ID of what was created.
+func TestAnswersWithIDsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, oneRoute(batched()), func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"results":[{"id":"tr_1","status":201},{"id":"tr_2","status":201}]}`)
+	})
+	s.do(transfers("a", "bb"))
+	if got := s.do(transfers("bb")); answersOf(t, got.body) != "tr_2=201" {
+		t.Errorf("got %s, want the second answer", got)
+	}
+	s.ran(1)
+}
+
+// A batch that only its API can read would run whole, each time.
+func TestSealedBatchesAreRefused(t *testing.T) {
+	t.Parallel()
+	b := newBank()
+	s := newSite(t, oneRoute(batched()), b.ServeHTTP)
+	coded := transfers("a").with("Content-Encoding", "gzip")
+	coded.body = "\x1f\x8b\x08"
+	marked := transfers("a")
+	marked.body = "\ufeff" + marked.body
+	for _, a := range []ask{coded, marked} {
+		if got := s.do(a); got.code != http.StatusBadRequest || got.problem().Code != "key-invalid" {
+			t.Errorf("got %s, want a refusal", got)
+		}
+	}
+	s.ran(0)
+}
+
+// The API is told of no attempt of an item, so that it has none of that name.
+func TestProbesOfBatchesNameTheKey(t *testing.T) {
+	t.Parallel()
+	p := batched()
+	p.Operation.Unknown = refrain.Probe
+	p.Probe = refrainhttp.Probe{
+		URL: "/x?a=${attempt}", Base: "http://127.0.0.1:1", DidNotHappen: refrainhttp.Expectation{Status: []string{"404"}},
+	}
+	if err := p.ValidateProbe(""); err == nil || !strings.Contains(err.Error(), "${key}") {
+		t.Errorf("got %v, want the remedy", err)
+	}
+	p.Probe.URL = "/x?k=${key}"
+	if err := p.ValidateProbe(""); err != nil {
+		t.Error(err)
+	}
+	p.Probe.Answer = refrainhttp.ReplayProbe
+	if err := p.ValidateProbe(""); err == nil || !strings.Contains(err.Error(), "tombstone") {
+		t.Errorf("got %v, want the remedy", err)
+	}
+}
