@@ -117,7 +117,8 @@ func (b *batching) split(x *exchange) ([]item, array, refusal) {
 	case errors.Is(err, errAmbiguous):
 		return nil, a, refusal{kind: problemKeyInvalid, detail: sentence(err)}
 	case err != nil && sealed(x):
-		return nil, a, refusal{kind: problemKeyInvalid, detail: "A batch is read as it is sent: send JSON without a coding or a byte order mark."}
+		const plain = "A batch is read as it is sent: send JSON without a coding or a byte order mark."
+		return nil, a, refusal{kind: problemKeyInvalid, detail: plain}
 	case err != nil || len(a.elements) == 0:
 		return nil, a, refusal{}
 	}
