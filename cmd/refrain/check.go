@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/audit"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
@@ -42,7 +43,7 @@ func runCheck(s *settings, out io.Writer) error {
 	cfg, err := s.load()
 	if problems, ok := errors.AsType[config.Problems](err); ok && !isMisuse(err) {
 		for _, p := range problems {
-			report(out, audit.Finding{Level: audit.Fault, Subject: "configuration", Text: p.String()})
+			report(out, refrain.Remark{Grade: refrain.GradeFault, Subject: "configuration", Text: p.String()})
 		}
 		return errFound
 	}
@@ -53,33 +54,33 @@ func runCheck(s *settings, out io.Writer) error {
 	var result error
 	for _, f := range findings {
 		report(out, f)
-		if f.Level == audit.Fault {
+		if f.Grade == refrain.GradeFault {
 			result = errFound
 		}
 	}
 	return result
 }
 
-func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
+func inspectConfig(s *settings, cfg *config.Config) []refrain.Remark {
 	name := s.file()
 	if name == "" {
 		name = "no file, defaults"
 	}
-	findings := []audit.Finding{{
-		Level: audit.OK, Subject: "configuration",
+	findings := []refrain.Remark{{
+		Grade: refrain.GradeOK, Subject: "configuration",
 		Text: fmt.Sprintf("%s: %d routes, store %s", name, len(cfg.Patterns()), cfg.Store),
 	}}
 	if cfg.Upstream == nil {
-		findings = append(findings, audit.Finding{
-			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
+		findings = append(findings, refrain.Remark{
+			Grade: refrain.GradeWarn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
 		})
 	}
 	for _, w := range cfg.Warnings() {
-		findings = append(findings, audit.Finding{Level: audit.Warn, Subject: "configuration", Text: w.String()})
+		findings = append(findings, refrain.Remark{Grade: refrain.GradeWarn, Subject: "configuration", Text: w.String()})
 	}
 	if !isLoopback(cfg.Admin) {
-		findings = append(findings, audit.Finding{
-			Level: audit.Warn, Subject: "admin",
+		findings = append(findings, refrain.Remark{
+			Grade: refrain.GradeWarn, Subject: "admin",
 			Text: cfg.Admin + " is for other machines too: health and metrics are told to whoever asks; operations to this machine only",
 		})
 	}
@@ -87,17 +88,17 @@ func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
 }
 
 // inspectCallers looks at what principals rest on.
-func inspectCallers(cfg *config.Config) (all []audit.Finding) {
+func inspectCallers(cfg *config.Config) (all []refrain.Remark) {
 	if _, err := gateway.OpenTLS(cfg.TLS); err != nil {
-		all = append(all, audit.Finding{Level: audit.Fault, Subject: "encryption", Text: err.Error()})
+		all = append(all, refrain.Remark{Grade: refrain.GradeFault, Subject: "encryption", Text: err.Error()})
 	}
 	c, err := callers.Open(context.Background(), cfg, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return append(all, audit.Finding{Level: audit.Fault, Subject: "tokens", Text: err.Error()})
+		return append(all, refrain.Remark{Grade: refrain.GradeFault, Subject: "tokens", Text: err.Error()})
 	}
 	c.Retire(nil)
 	if n := len(cfg.JWT.Issuers); n > 0 {
-		all = append(all, audit.Finding{Level: audit.OK, Subject: "tokens", Text: fmt.Sprintf("keys of %d issuers read", n)})
+		all = append(all, refrain.Remark{Grade: refrain.GradeOK, Subject: "tokens", Text: fmt.Sprintf("keys of %d issuers read", n)})
 	}
 	return all
 }
@@ -112,6 +113,6 @@ func isLoopback(address string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-func report(out io.Writer, f audit.Finding) {
-	fmt.Fprintf(out, "%-5s  %-13s  %s\n", f.Level, f.Subject, f.Text)
+func report(out io.Writer, f refrain.Remark) {
+	fmt.Fprintf(out, "%-5s  %-13s  %s\n", f.Grade, f.Subject, f.Text)
 }
