@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,11 @@ import (
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/gateway"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/storage"
 )
+
+// auditTimeout bounds how long a networked store may take to answer.
+const auditTimeout = 20 * time.Second
 
 func newCheck(env environment) *cobra.Command {
 	cmd := &cobra.Command{
@@ -25,8 +30,8 @@ func newCheck(env environment) *cobra.Command {
 		Short: "Validate the configuration and audit the store's durability",
 		Long: `Check reads the configuration as the proxy would and reports everything that is
 wrong with it. Then it looks at what the store's durability rests on: its directory,
-file system, free space, whether and how fast a sync works, and who holds its lock.
-It does not disturb a running proxy. The keys of the issuers of tokens, and the files
+file system, free space, whether and how fast a sync works, and who holds its lock; or
+the settings of the server that keeps it. It does not disturb a running proxy. The keys of the issuers of tokens, and the files
 of tls, are read as the proxy would read them.
 
 The exit status is 1 if anything is wrong; warnings do not count.`,
@@ -50,7 +55,7 @@ func runCheck(s *settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	findings := slices.Concat(inspectConfig(s, cfg), inspectCallers(cfg), audit.Store(cfg.Store))
+	findings := slices.Concat(inspectConfig(s, cfg), inspectCallers(cfg), inspectStore(cfg))
 	var result error
 	for _, f := range findings {
 		report(out, f)
@@ -85,6 +90,20 @@ func inspectConfig(s *settings, cfg *config.Config) []refrain.Remark {
 		})
 	}
 	return findings
+}
+
+// inspectStore looks at what the store's promise rests on.
+func inspectStore(cfg *config.Config) []refrain.Remark {
+	if !cfg.Store.Networked() {
+		return audit.Store(cfg.Store)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), auditTimeout)
+	defer cancel()
+	remarks, err := storage.Audit(ctx, cfg)
+	if err != nil {
+		remarks = append(remarks, refrain.Remark{Grade: refrain.GradeFault, Subject: "store", Text: err.Error()})
+	}
+	return remarks
 }
 
 // inspectCallers looks at what principals rest on.

@@ -11,7 +11,7 @@ import (
 )
 
 // Start starts a server for a test, in a folder of its own, and stops it when the test ends. Where its program is missing the
-// test is skipped, with a line that says what to install.
+// test is skipped, with a line that says what to install; under CI it fails.
 func Start[S interface{ Stop() error }](tb testing.TB, start func(ctx context.Context, dir string) (S, error)) S {
 	tb.Helper()
 	// Not tb.TempDir, whose name may be too long for a socket, and whose parents other users may not enter.
@@ -22,6 +22,9 @@ func Start[S interface{ Stop() error }](tb testing.TB, start func(ctx context.Co
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	s, err := start(context.WithoutCancel(tb.Context()), dir)
 	if missing := (*servers.Missing)(nil); errors.As(err, &missing) {
+		if os.Getenv("CI") != "" {
+			tb.Fatal(missing)
+		}
 		tb.Skip(missing)
 	}
 	if err != nil {
