@@ -3,6 +3,9 @@ module github.com/refrain-dev/refrain/bench
 go 1.26.0
 
 require (
+	github.com/go-sql-driver/mysql v1.10.1
+	github.com/refrain-dev/refrain v0.0.0
+	github.com/refrain-dev/refrain/mysqlstore v0.0.0
 	github.com/refrain-dev/refrain/pebblestore v0.0.0
 	github.com/restatedev/sdk-go v1.2.0
 )
@@ -62,7 +65,6 @@ require (
 	github.com/invopop/jsonschema v0.14.0 // indirect
 	github.com/mr-tron/base58 v1.2.0 // indirect
 	github.com/pb33f/ordered-map/v2 v2.3.1 // indirect
-	github.com/refrain-dev/refrain v0.0.0
 	github.com/tetratelabs/wazero v1.9.0 // indirect
 	github.com/valyala/fasthttp v1.69.0
 	go.opentelemetry.io/otel v1.44.0 // indirect

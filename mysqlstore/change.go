@@ -21,7 +21,10 @@ const maxLost = 2
 
 // change makes one transition by itself: it looks, decides, and writes if what it saw still holds, until it does. If f is not
 // nil, it is what was seen already. Whatever is sent twice recognises itself by its token.
-func (s *Store) change(ctx context.Context, id refrain.ID, f *found, decide transition) (c changed, err error) {
+//
+// lost says that an answer was lost before already.
+func (s *Store) change(ctx context.Context, id refrain.ID, f *found, lost bool, decide transition) (c changed, err error) {
+	c.lost = lost
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	faults := 0
@@ -51,7 +54,7 @@ func (s *Store) change(ctx context.Context, id refrain.ID, f *found, decide tran
 			return c, unavailable(err)
 		default:
 			c.lost = true
-			if faults++; faults > maxLost {
+			if faults++; faults > maxLost || unreachable(err) {
 				return c, unavailable(err)
 			}
 		}
@@ -83,9 +86,11 @@ func (s *Store) writeNew(ctx context.Context, f *found, next *refrain.Record) (b
 	r := &request{claim: &refrain.Claim{
 		ID: f.id, Token: next.Token, Fingerprint: next.Fingerprint, Lease: next.Lease.Sub(f.now),
 	}}
-	won, err := s.commit(ctx, &group{claims: []*request{r}})
-	*next = r.record
-	return won == 1, err
+	err := s.commit(ctx, &group{claims: []*request{r}})
+	if r.done {
+		*next = r.record
+	}
+	return r.done, err
 }
 
 // sameLive is the condition that the row of refrain_live is the one that was found.

@@ -17,6 +17,9 @@ func wrap(what string, id refrain.ID, err error) error {
 	return fmt.Errorf("%s %s: %w", what, id, err)
 }
 
+// errLost is the answer when the server's was lost and what is there does not tell it either.
+var errLost = fmt.Errorf("%w: an answer was lost, and others were quicker since", refrain.ErrUnavailable)
+
 // Claim implements refrain.Store. A new operation takes one round trip, in one transaction with what else the process claims
 // and finishes at the time; any other takes a second one.
 func (s *Store) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
@@ -39,12 +42,15 @@ func (s *Store) claim(ctx context.Context, c *refrain.Claim) (d refrain.Decision
 	if r.done {
 		return refrain.Decision{Verdict: refrain.Run, Record: r.record, Now: r.record.Created}, nil
 	}
-	got, err := s.change(ctx, c.ID, r.found, func(f *found) (next refrain.Record, written bool, err error) {
+	got, err := s.change(ctx, c.ID, r.found, r.lost, func(f *found) (next refrain.Record, written bool, err error) {
 		d, written = c.Apply(f.record(), f.now, 0)
 		return d.Record, written, nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return refrain.Decision{}, err
+	case got.lost && d.Verdict != refrain.Run:
+		return refrain.Decision{}, errLost // it may have been won, and ended by others
 	}
 	d.Record = got.next
 	if d.Now.Before(d.Record.Created) {
@@ -80,12 +86,14 @@ func (s *Store) settle(ctx context.Context, t *refrain.Settlement) (refrain.Reco
 	if r.done {
 		return r.record, nil
 	}
-	got, err := s.change(ctx, t.ID, nil, func(f *found) (refrain.Record, bool, error) {
+	got, err := s.change(ctx, t.ID, nil, r.lost, func(f *found) (refrain.Record, bool, error) {
 		return t.Apply(f.record(), f.now)
 	})
 	switch {
 	case errors.Is(err, refrain.ErrStale) && got.lost && got.found.releasedBy(t):
 		return refrain.Record{}, nil
+	case errors.Is(err, refrain.ErrStale) && got.lost:
+		return refrain.Record{}, errLost // it may have been made, and undone by others
 	case err != nil:
 		return refrain.Record{}, err
 	}

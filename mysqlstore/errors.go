@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -41,6 +42,12 @@ func number(err error) uint16 {
 func transient(err error) bool {
 	n := number(err)
 	return n == errDeadlock || n == errLockWait
+}
+
+// unreachable reports whether there is no way to the server, so that trying again at once is in vain.
+func unreachable(err error) bool {
+	e, ok := errors.AsType[*net.OpError](err)
+	return ok && e.Op == "dial"
 }
 
 // unavailable returns a fault of the server or of the way to it as an ErrUnavailable. It shows the server's number of the error

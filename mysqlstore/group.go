@@ -48,15 +48,18 @@ func (r *request) id() refrain.ID {
 	return r.settle.ID
 }
 
+var (
+	// errUnmoved says that not all of a group's finishes found their claim. Nothing of the group was committed.
+	errUnmoved = errors.New("not all claims are there that were to be finished")
+	// errUnsent says that there was no connection to send anything on.
+	errUnsent = errors.New("no connection")
+	// errBroken ends a connection.
+	errBroken = driver.ErrBadConn
+)
+
 // retries is how often a transaction is tried again that the server has taken back, before each of its requests goes its own
 // way.
 const retries = 5
-
-// errUnmoved says that not all of a group's finishes found their claim. Nothing of the group was committed.
-// errBroken ends a connection.
-var errBroken = driver.ErrBadConn
-
-var errUnmoved = errors.New("not all claims are there that were to be finished")
 
 // work commits the requests together. Those that are not done then are left to their callers.
 func (s *Store) work(requests []*request) {
@@ -64,24 +67,26 @@ func (s *Store) work(requests []*request) {
 	defer cancel()
 	g := newGroup(requests)
 	for attempt := 0; len(g.claims)+len(g.finishes) > 0; attempt++ {
-		won, err := s.commit(ctx, g)
-		if err == nil {
-			if won < len(g.claims) {
-				s.see(ctx, g.claims)
+		err := s.commit(ctx, g)
+		switch {
+		case err == nil:
+			s.see(ctx, g.claims)
+			return
+		case (transient(err) || errors.Is(err, driver.ErrBadConn)) && attempt < retries: // nothing was made
+		case (number(err) != 0 || errors.Is(err, errUnmoved)) && len(g.finishes) > 0:
+			g.finishes = nil // it was one of them, most likely
+		default:
+			for _, r := range requests {
+				r.lost = number(err) == 0 && !errors.Is(err, errUnsent)
 			}
 			return
-		}
-		if !transient(err) || attempt >= retries {
-			if len(g.finishes) == 0 || number(err) == 0 && !errors.Is(err, errUnmoved) {
-				return
-			}
-			g.finishes = nil // it was one of them, most likely
 		}
 	}
 }
 
-// see looks what is there of the claims, of which not all were won.
+// see looks what is there of the claims that were not won.
 func (s *Store) see(ctx context.Context, claims []*request) {
+	claims = slices.DeleteFunc(slices.Clone(claims), func(r *request) bool { return r.done })
 	for some := range slices.Chunk(claims, 64) {
 		ids := make([]refrain.ID, len(some))
 		for i, r := range some {
@@ -97,31 +102,38 @@ func (s *Store) see(ctx context.Context, claims []*request) {
 	}
 }
 
-// commit runs the group's transaction. If all claims were won they are done, otherwise won says how many were.
-func (s *Store) commit(ctx context.Context, g *group) (won int, err error) {
+// commit runs the group's transaction. The finishes are done then, and those of the claims that were won.
+func (s *Store) commit(ctx context.Context, g *group) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		return 0, err
+		return errors.Join(errUnsent, err)
 	}
 	defer conn.Close()
 	query, args := g.statements()
-	var now, fence, moved int64
-	if err := conn.QueryRowContext(ctx, query, args...).Scan(&now, &fence, &won, &moved); err != nil {
-		return 0, errors.Join(err, abandon(ctx, conn))
+	var now, fence, won, moved int64
+	var mine sql.NullString
+	if err := conn.QueryRowContext(ctx, query, args...).Scan(&now, &fence, &won, &moved, &mine); err != nil {
+		return errors.Join(err, abandon(ctx, conn))
 	}
 	if int(moved) != len(g.finishes) {
-		return 0, errors.Join(errUnmoved, abandon(ctx, conn))
+		return errors.Join(errUnmoved, abandon(ctx, conn))
 	}
 	s.clock.saw(at(now))
 	for _, r := range g.finishes {
 		r.finished(at(now))
 	}
-	if won == len(g.claims) {
+	if int(won) == len(g.claims) {
 		for i, r := range g.claims {
 			r.won(uint64(fence)+uint64(i), at(now))
 		}
+		return nil
 	}
-	return won, nil
+	for n := range strings.SplitSeq(mine.String, ",") {
+		if i, err := strconv.Atoi(n); err == nil && i < len(g.claims) {
+			g.claims[i].won(uint64(fence)+uint64(i), at(now))
+		}
+	}
+	return nil
 }
 
 // abandon takes back what was not committed. A connection on which that fails is closed, which has the same effect.
@@ -136,7 +148,8 @@ func abandon(ctx context.Context, conn *sql.Conn) error {
 // The statements of a group.
 const (
 	beginGroup = `START TRANSACTION;
-SET @refrain_now = ` + nowSQL + `, @refrain_fence = 0, @refrain_won = 0, @refrain_undone = 0, @refrain_moved = 0;
+SET @refrain_now = ` + nowSQL + `, @refrain_fence = 0, @refrain_won = 0, @refrain_undone = 0, @refrain_moved = 0,
+	@refrain_mine = NULL;
 `
 	// drawFence makes room for a thousand fences that are greater than any that was drawn before. It leaves no row.
 	drawFence = `INSERT INTO refrain_fences () VALUES ();
@@ -165,7 +178,13 @@ SET @refrain_do = IF(@refrain_undone = 0, 'DO 0', CONCAT('DELETE FROM refrain_li
 PREPARE refrain_do FROM @refrain_do;
 EXECUTE refrain_do;
 `
-	endGroup = `SELECT @refrain_now, @refrain_fence, @refrain_won - @refrain_undone, @refrain_moved`
+	// whoWon says which of the claims were won, unless all were.
+	whoWon     = `SELECT IF(@refrain_won - @refrain_undone = `
+	whoWonOf   = `, NULL, (SELECT GROUP_CONCAT(fence - @refrain_fence) FROM refrain_live WHERE id IN (`
+	whoWonTail = `)
+	AND fence >= @refrain_fence AND fence < @refrain_fence + 1024)) INTO @refrain_mine;
+`
+	endGroup = `SELECT @refrain_now, @refrain_fence, @refrain_won - @refrain_undone, @refrain_moved, @refrain_mine`
 )
 
 // statements returns the transaction as one text. It commits if all finishes found their claims, and otherwise stays open.
@@ -192,9 +211,12 @@ func (g *group) claimStatements(q *strings.Builder, args []any) []any {
 	for i, r := range g.claims {
 		args = append(args, r.claim.ID[:], r.claim.Token[:], r.claim.Fingerprint[:], i, us(r.claim.Lease))
 	}
-	q.WriteString(undoClaims + marks(len(g.claims)) + undoneTail)
-	for _, r := range g.claims {
-		args = append(args, r.claim.ID[:])
+	n := len(g.claims)
+	q.WriteString(undoClaims + marks(n) + undoneTail + whoWon + strconv.Itoa(n) + whoWonOf + marks(n) + whoWonTail)
+	for range 2 {
+		for _, r := range g.claims {
+			args = append(args, r.claim.ID[:])
+		}
 	}
 	return args
 }

@@ -96,7 +96,7 @@ var (
 // Open opens the store that a URL names: mysql://user:password@host:port/database, with the driver's parameters, such as tls,
 // as the query. A server on a socket of this machine is mysql://user@/database?socket=/run/mysqld/mysqld.sock.
 //
-// The error is a [*SchemaError] when the database has another schema than this program uses.
+// The error is ErrSchema when the database has another schema than this package needs.
 func Open(ctx context.Context, url string, cfg Config) (*Store, error) {
 	driver, err := parseURL(url)
 	if err != nil {

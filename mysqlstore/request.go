@@ -16,7 +16,8 @@ type request struct {
 	plan   plan           // of a finish
 
 	found *found // of a claim that was not won: what is there
-	done  bool   // it was won, or has finished; otherwise nobody knows
+	done  bool   // it was won, or has finished
+	lost  bool   // nobody knows, for the server did not answer; otherwise nothing was made of it
 	ready chan struct{}
 }
 

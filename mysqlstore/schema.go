@@ -12,8 +12,11 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// SchemaVersion is the schema that this program uses.
-const SchemaVersion = 1
+// Version is that of the schema that this package needs.
+const Version = 1
+
+// ErrSchema says that a database has another schema than this package needs: [Migrate] makes an older one right.
+var ErrSchema = errors.New("the schema has another version")
 
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -21,23 +24,21 @@ var migrations embed.FS
 // schemaTable is where the versions are noted that a database has got.
 const schemaTable = "refrain_schema"
 
-// A SchemaError says that a database has another schema than this program uses.
-type SchemaError struct{ Have, Want int64 }
-
-func (e *SchemaError) Error() string {
-	if e.Have > e.Want {
-		return fmt.Sprintf("the schema is version %d, and this program knows %d: it is older than the database", e.Have, e.Want)
+// otherSchema returns the error for a version that is not the one wanted.
+func otherSchema(have, want int64) error {
+	if have > want {
+		return fmt.Errorf("%w: it is %d, and this program knows %d: the program is older than the database", ErrSchema, have, want)
 	}
-	return fmt.Sprintf("the schema is version %d, and this program needs %d: refrain migrate makes it so", e.Have, e.Want)
+	return fmt.Errorf("%w: it is %d, and this program needs %d: refrain migrate makes it so", ErrSchema, have, want)
 }
 
 // Migrate brings the database that the URL names to the schema of this program. Stores may be at work on it meanwhile. The error
-// is a [*SchemaError] when the database is newer.
-func Migrate(ctx context.Context, url string) error { return MigrateTo(ctx, url, SchemaVersion) }
+// is ErrSchema when the database is newer.
+func Migrate(ctx context.Context, url string) error { return MigrateTo(ctx, url, Version) }
 
 // MigrateTo brings the database to a version of the schema, forwards or back. Version 0 is without tables: with them goes all
 // that the store knew.
-func MigrateTo(ctx context.Context, url string, version int64) error {
+func MigrateTo(ctx context.Context, url string, version int) error {
 	cfg, err := parseURL(url)
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func MigrateTo(ctx context.Context, url string, version int64) error {
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, cfg, steps, version); err != nil {
+	if err := migrate(ctx, cfg, steps, int64(version)); err != nil {
 		return fmt.Errorf("migrating the database %s: %w", cfg.DBName, err)
 	}
 	return nil
@@ -72,7 +73,7 @@ func migrate(ctx context.Context, driver *mysql.Config, steps fs.FS, version int
 	case err != nil:
 		return err
 	case have > latest:
-		return &SchemaError{Have: have, Want: latest}
+		return otherSchema(have, latest)
 	case version > latest || version < 0:
 		return fmt.Errorf("there is no version %d: the newest is %d", version, latest)
 	case version < have:
@@ -86,8 +87,8 @@ func migrate(ctx context.Context, driver *mysql.Config, steps fs.FS, version int
 // checkSchema returns a SchemaError unless the database has the schema of this program.
 func checkSchema(ctx context.Context, db *sql.DB) error {
 	have, err := schemaVersion(ctx, db)
-	if err == nil && have != SchemaVersion {
-		return &SchemaError{Have: have, Want: SchemaVersion}
+	if err == nil && have != Version {
+		return otherSchema(have, Version)
 	}
 	return err
 }
