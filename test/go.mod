@@ -7,6 +7,7 @@ require (
 	github.com/google/go-github/v89 v89.0.0
 	github.com/refrain-dev/refrain v0.0.0
 	github.com/refrain-dev/refrain/pebblestore v0.0.0
+	github.com/refrain-dev/refrain/redisstore v0.0.0
 	github.com/slack-go/slack v0.35.0
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/stripe/stripe-go/v86 v86.1.0
