@@ -83,7 +83,6 @@ func (c *cutter) serve(client net.Conn) {
 	}
 }
 
-
 // TestLostAnswers cuts the answers to claims, finishes, renewals and reads at every byte. The caller hears that the store is
 // unavailable, the server got the command once, and whoever repeats the call finds itself: nothing runs twice, no outcome is
 // lost.
@@ -153,7 +152,9 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-func isUnavailable(err error) bool { return errors.Is(err, refrain.ErrUnavailable) && !errors.Is(err, refrain.ErrStale) }
+func isUnavailable(err error) bool {
+	return errors.Is(err, refrain.ErrUnavailable) && !errors.Is(err, refrain.ErrStale)
+}
 
 // repeat makes a call again whose answer may have been lost.
 func repeat(t *testing.T, s, direct *Store, step string, c refrain.Claim) {
