@@ -47,7 +47,6 @@ type telling struct {
 	key    clientKey
 	status Status
 	work   *workspace // or nil
-
 }
 
 // value implements variables.
