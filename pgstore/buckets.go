@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -28,16 +29,18 @@ type buckets struct {
 // A bucket is a kind of partition and a width of it.
 type bucket struct {
 	of    string // the table
-	width int    // seconds, as a power of two
+	width int16  // seconds, as a power of two
 }
 
 func newBuckets(s *Store) *buckets {
 	return &buckets{store: s, wake: make(chan struct{}, 1), wanted: make(map[bucket]time.Duration)}
 }
 
-// widthFor is bucket_at's width.
-func widthFor(lifetime time.Duration) (width int) {
-	for width = 4; time.Duration(2)<<width*time.Second <= lifetime; width++ {
+// widthFor returns the width of the buckets for what lives so long: that is at most what a bucket is dropped too late.
+func widthFor(lifetime time.Duration) (width int16) {
+	width = 4 // for half a minute and less
+	for lifetime>>width >= 2*time.Second {
+		width++
 	}
 	return width
 }
@@ -107,18 +110,14 @@ func (b *buckets) tend(ctx context.Context) error {
 // open makes the buckets for what ends now and soon.
 func (b *buckets) open(ctx context.Context) error {
 	b.mu.Lock()
-	wanted := make(map[bucket]time.Duration, len(b.wanted))
-	for k, lifetime := range b.wanted {
-		wanted[k] = lifetime
-	}
+	wanted := maps.Clone(b.wanted)
 	b.mu.Unlock()
 	for k, lifetime := range wanted {
 		ahead := max(2*keepEvery, time.Second<<k.width/8)
 		if err := b.exec(ctx, `SELECT open_bucket($1, number) FROM (
-				SELECT DISTINCT bucket_at($2, clock() + later * interval '1 microsecond') AS number
-				FROM unnest(ARRAY[$2::bigint, $2 + $3]) AS later
+				SELECT DISTINCT bucket_at($2, us(clock()) + later) AS number FROM unnest(ARRAY[$3::bigint, $3 + $4]) AS later
 			) AS soon WHERE NOT EXISTS (SELECT FROM bucket b WHERE b.of = $1 AND b.bucket = number)`,
-			k.of, lifetime.Microseconds(), ahead.Microseconds()); err != nil {
+			k.of, int64(k.width), lifetime.Microseconds(), ahead.Microseconds()); err != nil {
 			return err
 		}
 	}
@@ -159,7 +158,8 @@ func (b *buckets) sweep(ctx context.Context) error {
 	defer release()
 	for {
 		var done, outcomes int64
-		err := conn.QueryRow(ctx, "SELECT * FROM "+b.store.in("sweep")+"($1)", int32(sweepMost)).Scan(&done, &outcomes)
+		row := conn.QueryRow(ctx, "SELECT of_done, of_outcome FROM "+b.store.in("sweep")+"($1)", int32(sweepMost))
+		err := row.Scan(&done, &outcomes)
 		if err != nil || done < sweepMost && outcomes < sweepMost {
 			return err
 		}

@@ -210,6 +210,7 @@ func (s *Store) settlements(group []*request) params {
 	n := len(group)
 	tokens, insteads, endings := newArray(oidBytea, n), newArray(oidBytea, n), newArray(oidShort, n)
 	retentions, tombstones := newArray(oidBigint, n), newArray(oidBigint, n)
+	ofOutcomes, ofDone := newArray(oidShort, n), newArray(oidShort, n)
 	statuses, omits, metas, bodies := newArray(oidInt, n), newArray(oidBool, n), newArray(oidBytea, n), newArray(oidBytea, n)
 	for _, r := range group {
 		e := r.settlement
@@ -222,6 +223,8 @@ func (s *Store) settlements(group []*request) params {
 		endings.short(int16(e.Ending))
 		retentions.bigint(e.Retention.Microseconds())
 		tombstones.bigint(e.Tombstone.Microseconds())
+		ofOutcomes.short(widthFor(e.Retention))
+		ofDone.short(widthFor(e.Retention + e.Tombstone))
 		if o := e.Outcome; o != nil {
 			statuses.int(int32(o.Status))
 			omits.bool(o.Omitted)
@@ -240,10 +243,11 @@ func (s *Store) settlements(group []*request) params {
 	p.add(oidShorts, endings)
 	p.add(oidBigints, retentions)
 	p.add(oidBigints, tombstones)
+	p.add(oidShorts, ofOutcomes)
+	p.add(oidShorts, ofDone)
 	p.add(oidInts, statuses)
 	p.add(oidBools, omits)
 	p.add(oidByteas, metas)
 	p.add(oidByteas, bodies)
 	return p
 }
-

@@ -7,9 +7,8 @@ import (
 	"github.com/refrain-dev/refrain"
 )
 
-// listQuery lists a page of the operations in a state, zero for any, from an ID on. Its columns are those of a sighting.
-const listQuery = `SELECT 1, true, false, at, NULL::bigint, live, token, fence, fingerprint, created, lease, retain, forget,
-	NULL::bigint, NULL::integer, NULL::boolean, NULL::bytea, NULL::bytea, NULL::boolean, id
+// listQuery lists a page of the operations in a state, zero for any, from an ID on, without outcomes.
+const listQuery = `SELECT live, token, fence, fingerprint, created, lease, retain, forget, at, id
 FROM %s, (SELECT %s() AS at) AS now
 WHERE id >= $1 AND forget > at AND $2 IN (0, CASE
 	WHEN live AND lease > at THEN 1 WHEN live THEN 2 WHEN retain > at THEN 3 ELSE 4 END)
@@ -39,11 +38,11 @@ func (s *Store) list(ctx context.Context, q refrain.ListQuery) (page []refrain.L
 	p.add(oidInt, bigEndian(int32(q.Limit)))
 	rows := conn.PgConn().ExecParams(ctx, s.calls.list, p.values, p.oids, p.formats(), binaryFormat)
 	for rows.NextRow() {
-		var seen sighting
 		v := rows.Values()
-		seen.decode(v)
-		l := refrain.Listed{Record: seen.record().At(seen.at)}
-		copy(l.ID[:], v[len(v)-1])
+		var seen sighting
+		seen.decodeRecord(v)
+		l := refrain.Listed{Record: seen.record().At(moment(v[8]))}
+		copy(l.ID[:], v[9])
 		page = append(page, l)
 	}
 	_, err = rows.Close()

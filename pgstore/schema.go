@@ -24,9 +24,11 @@ const Version = 4
 // versionTable is where goose keeps the versions.
 const versionTable = "schema_version"
 
-// Migrate brings the schema to the Version that this package needs, step by step, and makes it if it is not there. Stores may be in
-// use meanwhile. The error is [ErrSchema] if the schema is newer.
-func Migrate(ctx context.Context, url, schema string) error { return MigrateTo(ctx, url, schema, Version) }
+// Migrate brings the schema to the Version that this package needs, step by step, and makes it if it is not there. Stores may
+// be in use meanwhile. The error is [ErrSchema] if the schema is newer.
+func Migrate(ctx context.Context, url, schema string) error {
+	return MigrateTo(ctx, url, schema, Version)
+}
 
 // MigrateTo brings the schema to a version from 0 to Version, upwards or back. Version 0 has no tables: going back to it forgets
 // all operations. A store that needs a later version than there is refuses every call until it is back.
@@ -38,7 +40,7 @@ func MigrateTo(ctx context.Context, url, schema string, version int) error {
 	if err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
-	defer m.db.Close()
+	defer func() { _ = m.db.Close() }()
 	if err := m.run(ctx, version); err != nil {
 		return fmt.Errorf("migrating the schema %s to version %d: %w", schema, version, err)
 	}
@@ -157,8 +159,7 @@ func checkVersion(ctx context.Context, pool *pgxpool.Pool, schema string) error 
 	case version > Version:
 		return newer(version)
 	case version < Version:
-		return fmt.Errorf("%w: schema %s has version %d, version %d is needed: run refrain migrate", ErrSchema, schema, version, Version)
+		return fmt.Errorf("%w: %s has version %d, not %d: run refrain migrate", ErrSchema, schema, version, Version)
 	}
 	return nil
 }
-

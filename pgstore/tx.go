@@ -39,6 +39,7 @@ func (s *Store) settleIn(ctx context.Context, tx any, e *refrain.Settlement) (se
 	var row interface{ Scan(into ...any) error }
 	args := []any{
 		uuidText(s.name), s.lock(&e.ID), e.ID[:], e.Token[:], e.Retention.Microseconds(), e.Tombstone.Microseconds(),
+		widthFor(e.Retention), widthFor(e.Retention + e.Tombstone),
 		int32(e.Outcome.Status), e.Outcome.Omitted, notNull(e.Outcome.Meta), notNull(e.Outcome.Body),
 	}
 	switch tx := tx.(type) {
@@ -50,9 +51,9 @@ func (s *Store) settleIn(ctx context.Context, tx any, e *refrain.Settlement) (se
 		return seen, fmt.Errorf("%w: a %T is neither a pgx.Tx nor an *sql.Tx", refrain.ErrNoTx, tx)
 	}
 	var live *bool
-	var token, print []byte
+	var token, digest []byte
 	var at, fence, created, lease, retain, forget *int64
-	err = row.Scan(&seen.written, &at, &live, &token, &fence, &print, &created, &lease, &retain, &forget)
+	err = row.Scan(&seen.written, &at, &live, &token, &fence, &digest, &created, &lease, &retain, &forget)
 	if err != nil {
 		return seen, err
 	}
@@ -65,12 +66,14 @@ func (s *Store) settleIn(ctx context.Context, tx any, e *refrain.Settlement) (se
 		seen.fence = uint64(*fence)
 	}
 	copy(seen.token[:], token)
-	copy(seen.print[:], print)
+	copy(seen.print[:], digest)
 	return seen, nil
 }
 
 // uuidText returns the text of a UUID, which every driver can send.
-func uuidText(b [16]byte) string { return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]) }
+func uuidText(b [16]byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
 
 // notNull returns an empty value for none: nil would be NULL.
 func notNull(b []byte) []byte {

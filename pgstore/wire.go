@@ -28,15 +28,23 @@ var binaryFormat = []int16{pgx.BinaryFormatCode}
 // calls are the texts of the calls.
 type calls struct{ claim, settle, renew, find, settleTx, list string }
 
+// sightingColumns are those of a sighting, in its order.
+const sightingColumns = `n, held, written, at, new_fence, live, token, fence, fingerprint, created, lease, retain, forget, kept,
+	status, omitted, meta, body, misses`
+
 func callsIn(schema string) calls {
-	in := func(function string) string { return pgx.Identifier{schema, function}.Sanitize() }
+	in := func(name string) string { return pgx.Identifier{schema, name}.Sanitize() }
+	sightings := func(function, args string) string {
+		return "SELECT " + sightingColumns + " FROM " + in(function) + args
+	}
 	return calls{
-		claim:    "SELECT * FROM " + in("claim") + "($1, $2, $3, $4, $5, $6, $7)",
-		settle:   "SELECT * FROM " + in("settle") + "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-		renew:    "SELECT * FROM " + in("renew") + "($1, $2, $3, $4, $5)",
-		find:     "SELECT * FROM " + in("find") + "($1, $2)",
-		settleTx: "SELECT * FROM " + in("settle_tx") + "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		list:     fmt.Sprintf(listQuery, in("known"), in("clock")),
+		claim:  sightings("claim", "($1, $2, $3, $4, $5, $6, $7)"),
+		settle: sightings("settle", "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
+		renew:  sightings("renew", "($1, $2, $3, $4, $5)"),
+		find:   sightings("find", "($1, $2)"),
+		list:   fmt.Sprintf(listQuery, in("known"), in("clock")),
+		settleTx: "SELECT written, at, live, k_token, fence, fingerprint, created, lease, retain, forget FROM " + in("settle_tx") +
+			"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 	}
 }
 
@@ -117,11 +125,9 @@ type sighting struct {
 func (s *sighting) decode(v [][]byte) {
 	*s = sighting{
 		n: int(integer(v[0])), held: truth(v[1]), written: truth(v[2]), at: moment(v[3]), newFence: uint64(integer(v[4])),
-		known: v[5] != nil, live: truth(v[5]), fence: uint64(integer(v[7])), created: moment(v[9]), lease: moment(v[10]),
-		retain: moment(v[11]), forget: moment(v[12]), kept: v[13] != nil, misses: truth(v[18]),
+		kept: v[13] != nil, misses: truth(v[18]),
 	}
-	copy(s.token[:], v[6])
-	copy(s.print[:], v[8])
+	s.decodeRecord(v[5:])
 	if v[14] != nil {
 		kept := slices.Concat(v[16], v[17]) // one allocation for both
 		n := len(v[16])
@@ -129,6 +135,14 @@ func (s *sighting) decode(v [][]byte) {
 			Status: int(int32(integer(v[14]))), Omitted: truth(v[15]), Meta: kept[:n:n], Body: kept[n:],
 		}
 	}
+}
+
+// decodeRecord reads the columns from live to forget.
+func (s *sighting) decodeRecord(v [][]byte) {
+	s.known, s.live, s.fence = v[0] != nil, truth(v[0]), uint64(integer(v[2]))
+	s.created, s.lease, s.retain, s.forget = moment(v[4]), moment(v[5]), moment(v[6]), moment(v[7])
+	copy(s.token[:], v[1])
+	copy(s.print[:], v[3])
 }
 
 // record returns the record that was seen. One whose outcome is lost cannot be read.

@@ -44,11 +44,10 @@ BEGIN
 	END IF;
 END $$;
 
--- bucket_at returns the bucket for what lives so many microseconds, until the end: at most half as long as that is what it takes
--- too long to be dropped.
-CREATE FUNCTION bucket_at(lifetime bigint, ends timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-	SELECT (width::bigint << 40) | (floor(extract(epoch FROM ends))::bigint >> width)
-	FROM (SELECT greatest(4, floor(ln(greatest(lifetime, 1) / 1e6::float8) / ln(2::float8)))::integer AS width) AS w
+-- bucket_at returns the bucket of a width in which a time is. A bucket is named by its width in seconds as a power of two, and how
+-- many of that width have passed since 1970.
+CREATE FUNCTION bucket_at(width bigint, at bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+	SELECT width << 40 | at / 1000000 >> width::integer
 $$;
 
 -- bucket_ends returns when all in a bucket is over.
@@ -56,11 +55,16 @@ CREATE FUNCTION bucket_ends(bucket bigint) RETURNS timestamptz LANGUAGE sql IMMU
 	SELECT to_timestamp((((bucket & ((1::bigint << 40) - 1)) + 1) << (bucket >> 40)::integer)::float8)
 $$;
 
+-- us returns a time in microseconds since 1970.
+CREATE FUNCTION us(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+	SELECT (extract(epoch FROM t) * 1000000)::bigint
+$$;
+
 CREATE FUNCTION claim(
 	store uuid, locks bigint[], ids bytea[], tokens bytea[], fingerprints bytea[], leases bigint[], reruns boolean[]
 ) RETURNS SETOF sighting LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -68,107 +72,134 @@ DECLARE
 	moment timestamptz;
 BEGIN
 	PERFORM check_store(store, true);
-	locked := array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) WITH ORDINALITY AS x(l, i) ORDER BY i);
+	locked := array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l);
 	moment := clock();
 	RETURN QUERY
-	WITH asked AS MATERIALIZED (
-		SELECT a.n, a.held, a.id, a.token, a.fingerprint, moment + a.lease * interval '1 microsecond' AS lease,
-			a.held AND (k.id IS NULL OR k.live AND a.rerun AND k.fingerprint = a.fingerprint
-				AND (k.lease IS NULL OR k.lease <= moment)) AS wins,
-			a.held AND k.live AND k.token = a.token AND k.lease > moment AS again,
-			k.live, k.token AS k_token, k.fence AS k_fence, k.fingerprint AS k_fingerprint, k.created AS k_created,
-			k.lease AS k_lease, k.retain, k.forget, CASE WHEN k.live OR k.retain > moment THEN k.kept END AS kept
+	WITH seen AS (
+		SELECT a.*, l.id IS NOT NULL AS live, d.id IS NOT NULL AS done,
+			coalesce(l.token, d.token) AS k_token, coalesce(l.fence, d.fence) AS k_fence,
+			coalesce(l.fingerprint, d.fingerprint) AS k_fingerprint, coalesce(l.created, d.created) AS k_created,
+			l.lease AS k_lease, d.retain, d.forget,
+			CASE WHEN l.answered THEN 0 WHEN d.retain > moment THEN d.kept END AS k_kept
 		FROM unnest(ids, tokens, fingerprints, leases, reruns, locked) WITH ORDINALITY
 			AS a(id, token, fingerprint, lease, rerun, held, n)
-		LEFT JOIN known k ON k.id = a.id AND k.forget > moment
-	), won AS MATERIALIZED (
-		SELECT a.*, nextval('fence') AS fence FROM asked a WHERE a.wins
+		LEFT JOIN live l ON l.id = a.id
+		LEFT JOIN done d ON d.id = CASE WHEN l.id IS NULL THEN a.id END AND d.forget > moment -- never in both
+	), asked AS MATERIALIZED (
+		SELECT s.*, CASE
+			WHEN NOT s.held THEN NULL
+			WHEN NOT s.live AND NOT s.done THEN nextval('fence')
+			WHEN s.live AND s.rerun AND s.k_fingerprint = s.fingerprint AND (s.k_lease IS NULL OR s.k_lease <= moment)
+				THEN nextval('fence')
+		END AS fence
+		FROM seen s
 	), placed AS (
 		INSERT INTO live AS l (id, token, fence, fingerprint, created, lease)
-		SELECT w.id, w.token, w.fence, w.fingerprint, moment, w.lease FROM won w
+		SELECT a.id, a.token, a.fence, a.fingerprint, moment, moment + a.lease * interval '1 microsecond'
+		FROM asked a WHERE a.fence IS NOT NULL
 		ON CONFLICT (id) DO UPDATE SET token = excluded.token, fence = excluded.fence, fingerprint = excluded.fingerprint,
 			created = excluded.created, lease = excluded.lease, answered = false
 	), cleared AS (
-		DELETE FROM outcome_0 o USING won w WHERE w.kept = 0 AND o.fence = w.k_fence
+		DELETE FROM outcome_0 o USING asked a WHERE a.fence IS NOT NULL AND a.k_kept = 0 AND o.fence = a.k_fence
 	)
-	SELECT a.n::integer, a.held, a.wins, moment, w.fence, a.live, a.k_token, a.k_fence, a.k_fingerprint, a.k_created, a.k_lease,
-		a.retain, a.forget, a.kept, o.status, o.omitted, o.meta, o.body,
+	SELECT a.n::integer, a.held, a.fence IS NOT NULL, moment, a.fence, CASE WHEN a.live OR a.done THEN a.live END,
+		a.k_token, a.k_fence, a.k_fingerprint, a.k_created, a.k_lease, a.retain, a.forget, a.k_kept,
+		o.status, o.omitted, o.meta, o.body,
 		-- Who recognises himself learns it no sooner than the claim is as durable as any other write.
-		CASE WHEN a.again THEN pg_logical_emit_message(true, 'refrain', '') IS NULL END
-	FROM asked a LEFT JOIN won w ON w.n = a.n LEFT JOIN outcome o ON o.fence = a.k_fence AND o.bucket = a.kept;
+		CASE WHEN a.held AND a.live AND a.k_token = a.token AND a.k_lease > moment
+			THEN pg_logical_emit_message(true, 'refrain', '') IS NULL END
+	FROM asked a LEFT JOIN outcome o ON o.fence = a.k_fence AND o.bucket = a.k_kept;
 END $$;
 
 -- The endings are those of package refrain: 1 finished, 2 released, 3 undecided, 4 forgotten. A status that is null is no outcome.
+-- Retentions and tombstones come with the widths of the buckets for what lives so long: see bucket_at.
 CREATE FUNCTION settle(
 	store uuid, locks bigint[], ids bytea[], tokens bytea[], insteads bytea[], endings smallint[],
-	retentions bigint[], tombstones bigint[], statuses integer[], omits boolean[], metas bytea[], bodies bytea[],
+	retentions bigint[], tombstones bigint[], outcome_widths smallint[], done_widths smallint[],
+	statuses integer[], omits boolean[], metas bytea[], bodies bytea[],
 	waits boolean DEFAULT false
 ) RETURNS SETOF sighting LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
 	locked boolean[];
 	moment timestamptz;
+	moment_us bigint;
+	done_buckets bigint[];
+	outcome_buckets bigint[];
 BEGIN
 	PERFORM check_store(store, NOT waits);
 	IF waits THEN
 		PERFORM pg_advisory_xact_lock(l) FROM unnest(locks) AS l;
 		locked := array_fill(true, ARRAY[cardinality(locks)]);
 	ELSE
-		locked := array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) WITH ORDINALITY AS x(l, i) ORDER BY i);
+		locked := array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l);
 	END IF;
 	moment := clock();
+	moment_us := us(moment);
+	done_buckets := array(SELECT b.bucket FROM bucket b WHERE b.of = 'done');
+	outcome_buckets := array(SELECT b.bucket FROM bucket b WHERE b.of = 'outcome');
 	RETURN QUERY
-	WITH asked AS MATERIALIZED (
-		SELECT a.n, a.held, a.id, coalesce(a.instead, a.token) AS token, a.ending, a.status, a.omitted, a.meta, a.body,
+	WITH seen AS (
+		SELECT a.*, l.id IS NOT NULL AS live, d.id IS NOT NULL AS done,
+			coalesce(l.token, d.token) AS k_token, coalesce(l.fence, d.fence) AS fence,
+			coalesce(l.fingerprint, d.fingerprint) AS fingerprint, coalesce(l.created, d.created) AS created,
+			l.lease, d.retain AS k_retain, d.forget AS k_forget,
+			CASE WHEN l.answered THEN 0 WHEN d.retain > moment THEN d.kept END AS k_kept,
 			moment + a.retention * interval '1 microsecond' AS retain,
 			moment + (a.retention + a.tombstone) * interval '1 microsecond' AS forget,
-			a.retention, a.tombstone,
-			a.held AND k.token = a.token AND (a.instead IS NULL OR k.live AND (k.lease IS NULL OR k.lease <= moment))
-				AND CASE WHEN k.live THEN a.ending IN (1, 2, 3) ELSE a.ending = 4 END AS writes,
-			a.held AND a.ending = 1 AND NOT k.live AND k.token IN (a.token, a.instead) AS again,
-			k.live, k.token AS k_token, k.fence, k.fingerprint, k.created, k.lease, k.retain AS k_retain, k.forget AS k_forget,
-			CASE WHEN k.live OR k.retain > moment THEN k.kept END AS k_kept
-		FROM unnest(ids, tokens, insteads, endings, retentions, tombstones, statuses, omits, metas, bodies, locked) WITH ORDINALITY
-			AS a(id, token, instead, ending, retention, tombstone, status, omitted, meta, body, held, n)
-		LEFT JOIN known k ON k.id = a.id AND k.forget > moment
-	), ended AS MATERIALIZED (
-		SELECT a.*, coalesce(d.bucket, 0) AS home,
-			CASE WHEN a.status IS NOT NULL AND (a.ending = 3 OR a.ending = 1 AND a.retain > moment)
-				THEN coalesce(o.bucket, 0) END AS kept,
-			d.bucket IS NULL AND a.ending = 1 AND a.forget > moment
-				OR o.bucket IS NULL AND a.ending = 1 AND a.retain > moment AND a.status IS NOT NULL AS misses
-		FROM asked a
-		LEFT JOIN bucket d ON d.of = 'done' AND a.ending = 1 AND d.bucket = bucket_at(a.retention + a.tombstone, a.forget)
-		LEFT JOIN bucket o ON o.of = 'outcome' AND a.ending = 1 AND o.bucket = bucket_at(a.retention, a.retain)
-		WHERE a.writes
+			bucket_at(a.done_width, moment_us + a.retention + a.tombstone) AS done_bucket,
+			bucket_at(a.outcome_width, moment_us + a.retention) AS outcome_bucket
+		FROM unnest(ids, tokens, insteads, endings, retentions, tombstones, outcome_widths, done_widths, statuses, omits, metas,
+				bodies, locked) WITH ORDINALITY
+			AS a(id, token, instead, ending, retention, tombstone, outcome_width, done_width, status, omitted, meta, body, held, n)
+		LEFT JOIN live l ON l.id = a.id
+		LEFT JOIN done d ON d.id = CASE WHEN l.id IS NULL THEN a.id END AND d.forget > moment -- never in both
+	), asked AS MATERIALIZED (
+		SELECT s.*,
+			s.held AND s.k_token = s.token
+				AND (s.instead IS NULL OR s.live AND (s.lease IS NULL OR s.lease <= moment))
+				AND CASE WHEN s.live THEN s.ending IN (1, 2, 3) ELSE s.ending = 4 END IS TRUE AS writes,
+			CASE WHEN s.done_bucket = ANY (done_buckets) THEN s.done_bucket ELSE 0 END AS home,
+			CASE
+				WHEN s.status IS NULL THEN NULL
+				WHEN s.ending = 3 THEN 0
+				WHEN s.ending <> 1 OR s.retain <= moment THEN NULL
+				WHEN s.outcome_bucket = ANY (outcome_buckets) THEN s.outcome_bucket
+				ELSE 0
+			END AS kept
+		FROM seen s
 	), gone AS (
-		DELETE FROM live l USING ended e WHERE l.id = e.id AND e.ending IN (1, 2)
+		DELETE FROM live l USING asked a WHERE a.writes AND a.ending IN (1, 2) AND l.id = a.id
 	), undecided AS (
-		UPDATE live l SET lease = NULL, answered = e.kept IS NOT NULL FROM ended e WHERE l.id = e.id AND e.ending = 3
+		UPDATE live l SET lease = NULL, answered = a.kept IS NOT NULL FROM asked a WHERE a.writes AND a.ending = 3 AND l.id = a.id
 	), finished AS (
 		INSERT INTO done AS d (id, bucket, token, fence, fingerprint, created, retain, forget, kept)
-		SELECT e.id, e.home, e.token, e.fence, e.fingerprint, e.created, e.retain, e.forget, e.kept FROM ended e
-		WHERE e.ending = 1 AND e.forget > moment
+		SELECT a.id, a.home, coalesce(a.instead, a.token), a.fence, a.fingerprint, a.created, a.retain, a.forget, a.kept
+		FROM asked a WHERE a.writes AND a.ending = 1 AND a.forget > moment
 		ON CONFLICT (id, bucket) DO UPDATE SET token = excluded.token, fence = excluded.fence, -- of one that was forgotten
 			fingerprint = excluded.fingerprint, created = excluded.created, retain = excluded.retain, forget = excluded.forget,
 			kept = excluded.kept
 	), answers AS (
 		INSERT INTO outcome AS o (fence, bucket, expires, status, omitted, meta, body)
-		SELECT e.fence, e.kept, CASE WHEN e.ending = 1 THEN e.retain END, e.status, e.omitted, e.meta, e.body FROM ended e
-		WHERE e.kept IS NOT NULL
+		SELECT a.fence, a.kept, CASE WHEN a.ending = 1 THEN a.retain END, a.status, a.omitted, a.meta, a.body
+		FROM asked a WHERE a.writes AND a.kept IS NOT NULL
 		ON CONFLICT (fence, bucket) DO UPDATE SET expires = excluded.expires, status = excluded.status, -- of one that did not tell
 			omitted = excluded.omitted, meta = excluded.meta, body = excluded.body
 	), cleared AS (
-		DELETE FROM outcome_0 o USING ended e WHERE e.live AND e.k_kept = 0 AND e.kept IS DISTINCT FROM 0 AND o.fence = e.fence
+		DELETE FROM outcome_0 o USING asked a
+		WHERE a.writes AND a.live AND a.k_kept = 0 AND a.kept IS DISTINCT FROM 0 AND o.fence = a.fence
 	)
-	SELECT a.n::integer, a.held, a.writes, moment, NULL::bigint, a.live, a.k_token, a.fence, a.fingerprint, a.created, a.lease,
-		a.k_retain, a.k_forget, a.k_kept, o.status, o.omitted, o.meta, o.body,
-		CASE WHEN a.again THEN pg_logical_emit_message(true, 'refrain', '') IS NULL ELSE e.misses END
-	FROM asked a LEFT JOIN ended e ON e.n = a.n
-	LEFT JOIN outcome o ON NOT a.live AND o.fence = a.fence AND o.bucket = a.k_kept;
+	SELECT a.n::integer, a.held, coalesce(a.writes, false), moment, NULL::bigint, CASE WHEN a.live OR a.done THEN a.live END,
+		a.k_token, a.fence, a.fingerprint, a.created, a.lease, a.k_retain, a.k_forget, a.k_kept, o.status, o.omitted, o.meta, o.body,
+		CASE
+			WHEN a.held AND a.ending = 1 AND a.done AND a.k_token IN (a.token, a.instead)
+				THEN pg_logical_emit_message(true, 'refrain', '') IS NULL -- as in claim
+			ELSE a.writes AND a.ending = 1 AND a.forget > moment AND (a.home = 0 OR a.kept = 0)
+		END
+	FROM asked a LEFT JOIN outcome o ON o.fence = CASE WHEN a.done THEN a.fence END AND o.bucket = a.k_kept;
 
 	IF 4 = ANY (endings) THEN
 		WITH forgotten AS (
@@ -183,7 +214,7 @@ END $$;
 CREATE FUNCTION renew(store uuid, locks bigint[], ids bytea[], tokens bytea[], leases bigint[])
 RETURNS SETOF sighting LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -191,7 +222,7 @@ DECLARE
 	moment timestamptz;
 BEGIN
 	PERFORM check_store(store, true);
-	locked := array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) WITH ORDINALITY AS x(l, i) ORDER BY i);
+	locked := array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l);
 	moment := clock();
 	RETURN QUERY
 	WITH asked AS MATERIALIZED (
@@ -211,7 +242,7 @@ END $$;
 
 CREATE FUNCTION find(store uuid, id bytea) RETURNS SETOF sighting LANGUAGE plpgsql
 SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE

@@ -1,1 +1,1 @@
-DROP FUNCTION settle_tx, us;
+DROP FUNCTION settle_tx;

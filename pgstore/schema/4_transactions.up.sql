@@ -1,13 +1,8 @@
--- us returns a time in microseconds since 1970.
-CREATE FUNCTION us(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-	SELECT (extract(epoch FROM t) * 1000000)::bigint
-$$;
-
 -- settle_tx finishes one operation in the caller's transaction, in types that every driver knows: times are microseconds since
 -- 1970. It waits for whoever holds the operation, for a short time: only another such transaction holds it longer.
 CREATE FUNCTION settle_tx(
 	store uuid, lock bigint, id bytea, token bytea, retention bigint, tombstone bigint,
-	status integer, omitted boolean, meta bytea, body bytea
+	outcome_width smallint, done_width smallint, status integer, omitted boolean, meta bytea, body bytea
 ) RETURNS TABLE (
 	written boolean, at bigint, live boolean, k_token bytea, fence bigint, fingerprint bytea, created bigint, lease bigint,
 	retain bigint, forget bigint
@@ -17,5 +12,5 @@ AS $$
 	SELECT s.written, us(s.at), s.live, s.token, s.fence, s.fingerprint, us(s.created), us(s.lease), us(s.retain),
 		us(nullif(s.forget, 'infinity'))
 	FROM settle(store, ARRAY[lock], ARRAY[id], ARRAY[token], ARRAY[NULL::bytea], ARRAY[1::smallint], ARRAY[retention],
-		ARRAY[tombstone], ARRAY[status], ARRAY[omitted], ARRAY[meta], ARRAY[body], true) AS s
+		ARRAY[tombstone], ARRAY[outcome_width], ARRAY[done_width], ARRAY[status], ARRAY[omitted], ARRAY[meta], ARRAY[body], true) AS s
 $$;
