@@ -44,8 +44,8 @@ func (r reopened) Reopen(t *testing.T) refrain.Store {
 func TestContractOfManyServers(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]string{"cluster": startCluster(t).URL(), "sentinel": startSentinel(t).URL()} {
-		for waits, cfg := range map[string]Config{"": {}, " that wait for a replica": {Wait: 1, WaitTimeout: 20 * time.Second}} {
-			t.Run(name+waits, func(t *testing.T) {
+		for waits, cfg := range map[string]Config{"alone": {}, "waiting": {Wait: 1, WaitTimeout: 20 * time.Second}} {
+			t.Run(name+"/"+waits, func(t *testing.T) {
 				t.Parallel()
 				storetest.Run(t, func(t *testing.T) refrain.Store { return reopened{openStore(t, url, cfg), url, cfg} })
 			})
