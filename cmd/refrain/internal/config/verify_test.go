@@ -77,8 +77,8 @@ routes:
 	}
 	got := c.Warnings().Error()
 	for _, want := range []string{
-		"f.yaml:2:51: verify.secrets: does not keep out what nobody signed: mode is off (f.yaml:4:30); use enforce",
-		"mode is observe (f.yaml:5:34)", "f.yaml:6:12: POST hooks.example/in: must be signed, but only with that host",
+		"f.yaml:2:49: verify.secrets: does not keep out what nobody signed: mode is off (f.yaml:4:31); use enforce",
+		"mode is observe (f.yaml:5:35)", "f.yaml:6:14: POST hooks.example/in: must be signed, but only with that host",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwant %s", got, want)
