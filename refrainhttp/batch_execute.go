@@ -48,7 +48,8 @@ func (b *batchExchange) execute() {
 			b.abort(rec)
 		}
 	}()
-	r := b.forwarded(context.WithValue(ctx, choiceKey{}, &chosen), body)
+	ctx = context.WithValue(context.WithValue(ctx, executionKey{}, b), choiceKey{}, &chosen)
+	r := b.forwarded(ctx, body)
 	if len(raws) < len(b.items) {
 		dropDigests(r.Header)
 	}

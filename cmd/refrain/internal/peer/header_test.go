@@ -22,6 +22,7 @@ func TestOnlyATrustedProxyNamesThePrincipal(t *testing.T) {
 		{"10.0.0.1:80", nil, false, nil},
 		{"10.0.0.1:80", []string{""}, false, nil},
 		{"10.0.0.1:80", []string{"(null)"}, false, nil},
+		{"10.0.0.1:80", []string{"-"}, false, nil},
 		{"10.0.0.1:80", []string{"alice", "bob"}, false, ErrDuplicate},
 		{"10.0.0.1:80", []string{"alice", "alice"}, false, ErrDuplicate},
 	} {
