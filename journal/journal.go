@@ -21,6 +21,9 @@ const maxBytes = 256 << 20
 // start without them, and look into it for what they were.
 var ErrDamaged = errors.New("journal is damaged")
 
+// ErrInUse says that another journal is open on the same file, of this process or another.
+var ErrInUse = errors.New("in use by another process; give each a folder of its own")
+
 // A Journal implements refrain.Journal. It belongs to one Guard at a time.
 type Journal struct {
 	file    *os.File
@@ -41,7 +44,8 @@ func nameOf(e *refrain.JournalEntry) name { return name{e.ID, e.Record.Token} }
 var _ refrain.Journal = (*Journal)(nil)
 
 // Open opens or creates the journal in the folder dir. A last entry that was cut short, as by a crash while it was
-// written, is dropped: nobody was told that it was kept. Any other damage is ErrDamaged.
+// written, is dropped: nobody was told that it was kept. Any other damage is ErrDamaged, and
+// a journal that is open already is ErrInUse.
 func Open(dir string) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("creating the journal's folder: %w", err)
@@ -52,7 +56,11 @@ func Open(dir string) (*Journal, error) {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
 	j := &Journal{file: file, place: make(map[name]int)}
-	if err := j.load(); err != nil {
+	err = lock(file)
+	if err == nil {
+		err = j.load()
+	}
+	if err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}

@@ -140,9 +140,21 @@ func TestFailedWriteLeavesTheJournalUsable(t *testing.T) {
 		t.Errorf("got %d entries, want 1", len(got))
 	}
 	j.file = good
+	j.Close()
 	if got := entries(t, open(t, dir)); len(got) != 1 {
 		t.Errorf("got %d entries on disk, want 1", len(got))
 	}
+}
+
+func TestAJournalIsOfOneProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := open(t, dir)
+	if _, err := Open(dir); !errors.Is(err, ErrInUse) {
+		t.Errorf("got %v, want %v", err, ErrInUse)
+	}
+	j.Close()
+	open(t, dir)
 }
 
 func write(t *testing.T, dir string, data []byte) {

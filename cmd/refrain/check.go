@@ -9,14 +9,20 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/audit"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/gateway"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/storage"
 )
+
+// auditTimeout bounds how long a networked store may take to answer.
+const auditTimeout = 20 * time.Second
 
 func newCheck(env environment) *cobra.Command {
 	cmd := &cobra.Command{
@@ -24,8 +30,8 @@ func newCheck(env environment) *cobra.Command {
 		Short: "Validate the configuration and audit the store's durability",
 		Long: `Check reads the configuration as the proxy would and reports everything that is
 wrong with it. Then it looks at what the store's durability rests on: its directory,
-file system, free space, whether and how fast a sync works, and who holds its lock.
-It does not disturb a running proxy. The keys of the issuers of tokens, and the files
+file system, free space, whether and how fast a sync works, and who holds its lock; or
+the settings of the server that keeps it. It does not disturb a running proxy. The keys of the issuers of tokens, and the files
 of tls, are read as the proxy would read them.
 
 The exit status is 1 if anything is wrong; warnings do not count.`,
@@ -42,62 +48,76 @@ func runCheck(s *settings, out io.Writer) error {
 	cfg, err := s.load()
 	if problems, ok := errors.AsType[config.Problems](err); ok && !isMisuse(err) {
 		for _, p := range problems {
-			report(out, audit.Finding{Level: audit.Fault, Subject: "configuration", Text: p.String()})
+			report(out, refrain.Remark{Grade: refrain.GradeFault, Subject: "configuration", Text: p.String()})
 		}
 		return errFound
 	}
 	if err != nil {
 		return err
 	}
-	findings := slices.Concat(inspectConfig(s, cfg), inspectCallers(cfg), audit.Store(cfg.Store))
+	findings := slices.Concat(inspectConfig(s, cfg), inspectCallers(cfg), inspectStore(cfg))
 	var result error
 	for _, f := range findings {
 		report(out, f)
-		if f.Level == audit.Fault {
+		if f.Grade == refrain.GradeFault {
 			result = errFound
 		}
 	}
 	return result
 }
 
-func inspectConfig(s *settings, cfg *config.Config) []audit.Finding {
+func inspectConfig(s *settings, cfg *config.Config) []refrain.Remark {
 	name := s.file()
 	if name == "" {
 		name = "no file, defaults"
 	}
-	findings := []audit.Finding{{
-		Level: audit.OK, Subject: "configuration",
+	findings := []refrain.Remark{{
+		Grade: refrain.GradeOK, Subject: "configuration",
 		Text: fmt.Sprintf("%s: %d routes, store %s", name, len(cfg.Patterns()), cfg.Store),
 	}}
 	if cfg.Upstream == nil {
-		findings = append(findings, audit.Finding{
-			Level: audit.Warn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
+		findings = append(findings, refrain.Remark{
+			Grade: refrain.GradeWarn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
 		})
 	}
 	for _, w := range cfg.Warnings() {
-		findings = append(findings, audit.Finding{Level: audit.Warn, Subject: "configuration", Text: w.String()})
+		findings = append(findings, refrain.Remark{Grade: refrain.GradeWarn, Subject: "configuration", Text: w.String()})
 	}
 	if !isLoopback(cfg.Admin) {
-		findings = append(findings, audit.Finding{
-			Level: audit.Warn, Subject: "admin",
+		findings = append(findings, refrain.Remark{
+			Grade: refrain.GradeWarn, Subject: "admin",
 			Text: cfg.Admin + " is for other machines too: health and metrics are told to whoever asks; operations to this machine only",
 		})
 	}
 	return findings
 }
 
+// inspectStore looks at what the store's promise rests on.
+func inspectStore(cfg *config.Config) []refrain.Remark {
+	if !cfg.Store.Networked() {
+		return audit.Store(cfg.Store)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), auditTimeout)
+	defer cancel()
+	remarks, err := storage.Audit(ctx, cfg)
+	if err != nil {
+		remarks = append(remarks, refrain.Remark{Grade: refrain.GradeFault, Subject: "store", Text: err.Error()})
+	}
+	return remarks
+}
+
 // inspectCallers looks at what principals rest on.
-func inspectCallers(cfg *config.Config) (all []audit.Finding) {
+func inspectCallers(cfg *config.Config) (all []refrain.Remark) {
 	if _, err := gateway.OpenTLS(cfg.TLS); err != nil {
-		all = append(all, audit.Finding{Level: audit.Fault, Subject: "encryption", Text: err.Error()})
+		all = append(all, refrain.Remark{Grade: refrain.GradeFault, Subject: "encryption", Text: err.Error()})
 	}
 	c, err := callers.Open(context.Background(), cfg, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return append(all, audit.Finding{Level: audit.Fault, Subject: "tokens", Text: err.Error()})
+		return append(all, refrain.Remark{Grade: refrain.GradeFault, Subject: "tokens", Text: err.Error()})
 	}
 	c.Retire(nil)
 	if n := len(cfg.JWT.Issuers); n > 0 {
-		all = append(all, audit.Finding{Level: audit.OK, Subject: "tokens", Text: fmt.Sprintf("keys of %d issuers read", n)})
+		all = append(all, refrain.Remark{Grade: refrain.GradeOK, Subject: "tokens", Text: fmt.Sprintf("keys of %d issuers read", n)})
 	}
 	return all
 }
@@ -112,6 +132,6 @@ func isLoopback(address string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-func report(out io.Writer, f audit.Finding) {
-	fmt.Fprintf(out, "%-5s  %-13s  %s\n", f.Level, f.Subject, f.Text)
+func report(out io.Writer, f refrain.Remark) {
+	fmt.Fprintf(out, "%-5s  %-13s  %s\n", f.Grade, f.Subject, f.Text)
 }

@@ -99,8 +99,8 @@ func TestMisuseEndsWithStatus2AndAHint(t *testing.T) {
 		},
 		{"proxy --upstream http://a --log-format xml", `refrain: flag --log-format: "xml" is neither text nor json`},
 		{
-			"proxy --upstream http://a --store redis://u:secret@h",
-			"refrain: flag --store: a store of scheme redis is not in this version; supported: memory:, pebble:DIR",
+			"proxy --upstream http://a --store redis:u:secret@h",
+			"refrain: flag --store: has no host; write one such as redis://127.0.0.1/",
 		},
 		{"check now", `refrain: unexpected argument "now"`},
 		{"explain", "refrain: missing METHOD and PATH"},
@@ -122,7 +122,7 @@ func TestMisuseEndsWithStatus2AndAHint(t *testing.T) {
 func TestBadVariablesAreMisuseToo(t *testing.T) {
 	t.Parallel()
 	got := commandIn(map[string]string{"REFRAIN_STORE": "floppy:"}, "check")
-	want := "refrain: environment REFRAIN_STORE: scheme \"floppy\" is not known; supported: memory:, pebble:DIR\n"
+	want := "refrain: environment REFRAIN_STORE: scheme \"floppy\" is not known; supported: pebble:DIR, memory:, redis://, redis+sentinel://, redis+cluster://, postgres://, mysql://\n"
 	if got.status != statusMisuse || !strings.HasPrefix(got.stderr, want) {
 		t.Errorf("got status %d and %q, want %d and %q", got.status, got.stderr, statusMisuse, want)
 	}

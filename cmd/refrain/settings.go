@@ -23,7 +23,7 @@ var flagUsage = map[string]string{
 	"upstream": "URL of the API behind the proxy",
 	"listen":   "address for clients (default 127.0.0.1:8080)",
 	"admin":    "address for operators: health, metrics, operations (default 127.0.0.1:8081)",
-	"store":    "where operations are remembered: pebble:DIR or memory: (default pebble:./refrain-data)",
+	"store":    "where operations are remembered: pebble:DIR, redis://HOST, postgres://HOST/DB, … (default pebble:./refrain-data)",
 }
 
 // newSettings adds the flags of the named settings, and --config, to the command.

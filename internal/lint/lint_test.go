@@ -30,14 +30,21 @@ var layers = map[string]layer{
 	"storetest":   {own: []string{"."}, noHTTP: true},
 	"journal":     {own: []string{"."}, noHTTP: true},
 	"pebblestore": {own: []string{"."}, others: true, noHTTP: true},
+	"redisstore":  {own: []string{"."}, others: true, noHTTP: true},
+	"pgstore":     {own: []string{"."}, others: true, noHTTP: true},
+	"mysqlstore":  {own: []string{"."}, others: true, noHTTP: true},
+	"sqlitestore": {own: []string{"."}, others: true, noHTTP: true},
 	"refrainhttp": {own: []string{"."}},
 	"webhook":     {own: []string{}},
-	"internal":    {own: []string{"."}},
+	"internal":    {own: []string{".", "internal/servers"}},
 	"examples":    {},
 	"bench":       {others: true},
 	"test":        {others: true},
 	"cmd":         {others: true},
 }
+
+// ofTests is what the tests of every layer may import, too.
+var ofTests = []string{"memstore", "storetest", "internal/servers", "internal/servers/servertest"}
 
 // A file is one Go file of the project.
 type file struct {
@@ -123,7 +130,7 @@ func (l layer) forbids(f *file, name string) string {
 	switch {
 	case ours && strings.HasPrefix(own, "cmd") && !strings.HasPrefix(f.name, "cmd/"):
 		return "nothing imports the program"
-	case f.test() && slices.Contains([]string{path.Dir(f.name), "memstore", "storetest"}, own):
+	case f.test() && slices.Contains(append(ofTests, path.Dir(f.name)), own):
 	case ours && l.own != nil && !slices.Contains(l.own, own):
 		return "this layer may import of the project only " + strings.Join(l.own, ", ")
 	case !ours && strings.Contains(first, ".") && !l.others:

@@ -11,38 +11,22 @@ import (
 	"slices"
 	"time"
 
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 )
 
-// A Level says how bad a finding is.
-type Level string
-
-// The levels.
-const (
-	OK    Level = "ok"
-	Warn  Level = "warn"  // it works, but not as well as it should
-	Fault Level = "FAULT" // it would not start, or not keep its promise
-)
-
-// A Finding is one thing that was looked at.
-type Finding struct {
-	Level   Level
-	Subject string
-	Text    string
-}
-
 // An inspector collects findings.
-type inspector struct{ findings []Finding }
+type inspector struct{ findings []refrain.Remark }
 
-func (in *inspector) say(level Level, subject, format string, args ...any) {
-	in.findings = append(in.findings, Finding{level, subject, fmt.Sprintf(format, args...)})
+func (in *inspector) say(grade refrain.Grade, subject, format string, args ...any) {
+	in.findings = append(in.findings, refrain.Remark{Grade: grade, Subject: subject, Text: fmt.Sprintf(format, args...)})
 }
 
 // Store returns what it finds out about the store that the URL names.
-func Store(url config.Store) []Finding {
+func Store(url config.Store) []refrain.Remark {
 	in := &inspector{}
 	if url.Scheme == "memory" {
-		in.say(Warn, "durability", "tier volatile: a restart forgets every operation, and retries run again; for trials only")
+		in.say(refrain.GradeWarn, "durability", "tier volatile: a restart forgets every operation, and retries run again; for trials only")
 		return in.findings
 	}
 	dir := in.directory(url.Dir)
@@ -67,19 +51,19 @@ func (in *inspector) directory(dir string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		parent := existing(dir)
-		in.say(OK, "directory", "%s is made when the store is first opened, in %s", dir, parent)
+		in.say(refrain.GradeOK, "directory", "%s is made when the store is first opened, in %s", dir, parent)
 		return parent
 	case err != nil:
-		in.say(Fault, "directory", "%v", err)
+		in.say(refrain.GradeFault, "directory", "%v", err)
 		return ""
 	case !info.IsDir():
-		in.say(Fault, "directory", "%s is not a directory", dir)
+		in.say(refrain.GradeFault, "directory", "%s is not a directory", dir)
 		return ""
 	}
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		in.say(Warn, "directory", "%s can be written by others (mode %#o); chmod 700 it", dir, mode)
+		in.say(refrain.GradeWarn, "directory", "%s can be written by others (mode %#o); chmod 700 it", dir, mode)
 	} else {
-		in.say(OK, "directory", "%s", dir)
+		in.say(refrain.GradeOK, "directory", "%s", dir)
 	}
 	return dir
 }
@@ -106,13 +90,13 @@ func (in *inspector) room(dir string) {
 	mib := free >> 20
 	switch {
 	case err != nil:
-		in.say(Warn, "free space", "cannot be told: %v", err)
+		in.say(refrain.GradeWarn, "free space", "cannot be told: %v", err)
 	case free < minFree:
-		in.say(Fault, "free space", "%d MiB; below %d MiB new operations are refused with 503", mib, minFree>>20)
+		in.say(refrain.GradeFault, "free space", "%d MiB; below %d MiB new operations are refused with 503", mib, minFree>>20)
 	case free < goodFree:
-		in.say(Warn, "free space", "%d MiB; below %d MiB new operations are refused with 503", mib, minFree>>20)
+		in.say(refrain.GradeWarn, "free space", "%d MiB; below %d MiB new operations are refused with 503", mib, minFree>>20)
 	default:
-		in.say(OK, "free space", "%d MiB", mib)
+		in.say(refrain.GradeOK, "free space", "%d MiB", mib)
 	}
 }
 
@@ -125,7 +109,7 @@ const (
 func (in *inspector) syncs(dir string) {
 	took, err := timeSyncs(dir)
 	if err != nil {
-		in.say(Fault, "sync", "%v", err)
+		in.say(refrain.GradeFault, "sync", "%v", err)
 		return
 	}
 	slices.Sort(took)
@@ -134,11 +118,11 @@ func (in *inspector) syncs(dir string) {
 		len(took))
 	switch {
 	case median > slowSync:
-		in.say(Warn, "sync", "%s: slow, and every first execution waits for two", text)
+		in.say(refrain.GradeWarn, "sync", "%s: slow, and every first execution waits for two", text)
 	case worst < 5*time.Microsecond:
-		in.say(Warn, "sync", "%s: too fast for a disk; does it really keep what is synced?", text)
+		in.say(refrain.GradeWarn, "sync", "%s: too fast for a disk; does it really keep what is synced?", text)
 	default:
-		in.say(OK, "sync", "%s", text)
+		in.say(refrain.GradeOK, "sync", "%s", text)
 	}
 }
 
@@ -168,27 +152,27 @@ func (in *inspector) secret(dir string) {
 	_, storeErr := os.Stat(filepath.Join(dir, "store"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && storeErr == nil:
-		in.say(Fault, "secret", "%s is gone; without it every recorded operation would run again", name)
+		in.say(refrain.GradeFault, "secret", "%s is gone; without it every recorded operation would run again", name)
 	case errors.Is(err, fs.ErrNotExist):
-		in.say(OK, "secret", "is made with the store")
+		in.say(refrain.GradeOK, "secret", "is made with the store")
 	case err != nil:
-		in.say(Fault, "secret", "%v", err)
+		in.say(refrain.GradeFault, "secret", "%v", err)
 	case info.Mode().Perm()&0o077 != 0:
-		in.say(Warn, "secret", "%s can be read by others (mode %#o); chmod 600 it", name, info.Mode().Perm())
+		in.say(refrain.GradeWarn, "secret", "%s can be read by others (mode %#o); chmod 600 it", name, info.Mode().Perm())
 	default:
-		in.say(OK, "secret", "%s, for its owner only", name)
+		in.say(refrain.GradeOK, "secret", "%s, for its owner only", name)
 	}
 }
 
 func (in *inspector) lock(name string) {
 	switch held, pid, err := locked(name); {
 	case errors.Is(err, fs.ErrNotExist):
-		in.say(OK, "lock", "free: there is no store yet")
+		in.say(refrain.GradeOK, "lock", "free: there is no store yet")
 	case err != nil:
-		in.say(Warn, "lock", "cannot be told: %v", err)
+		in.say(refrain.GradeWarn, "lock", "cannot be told: %v", err)
 	case held:
-		in.say(Warn, "lock", "held by process %d: if that is refrain at work, all is well; a second one would not start", pid)
+		in.say(refrain.GradeWarn, "lock", "held by process %d: if that is refrain at work, all is well; a second one would not start", pid)
 	default:
-		in.say(OK, "lock", "free")
+		in.say(refrain.GradeOK, "lock", "free")
 	}
 }

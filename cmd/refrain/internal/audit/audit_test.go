@@ -7,31 +7,32 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 )
 
-func inspect(dir string) []Finding { return Store(config.Store{Scheme: "pebble", Dir: dir}) }
+func inspect(dir string) []refrain.Remark { return Store(config.Store{Scheme: "pebble", Dir: dir}) }
 
 // find returns the finding on a subject.
-func find(t *testing.T, all []Finding, subject string) Finding {
+func find(t *testing.T, all []refrain.Remark, subject string) refrain.Remark {
 	t.Helper()
-	i := slices.IndexFunc(all, func(f Finding) bool { return f.Subject == subject })
+	i := slices.IndexFunc(all, func(f refrain.Remark) bool { return f.Subject == subject })
 	if i < 0 {
 		t.Fatalf("got %v, want a finding on %s", all, subject)
 	}
 	return all[i]
 }
 
-func expect(t *testing.T, f Finding, level Level, text string) {
+func expect(t *testing.T, f refrain.Remark, grade refrain.Grade, text string) {
 	t.Helper()
-	if f.Level != level || !strings.Contains(f.Text, text) {
-		t.Errorf("got %s: %s: %s, want %s with %q", f.Level, f.Subject, f.Text, level, text)
+	if f.Grade != grade || !strings.Contains(f.Text, text) {
+		t.Errorf("got %s: %s: %s, want %s with %q", f.Grade, f.Subject, f.Text, grade, text)
 	}
 }
 
 func TestMemoryIsWarnedOf(t *testing.T) {
 	t.Parallel()
-	expect(t, find(t, Store(config.Store{Scheme: "memory"}), "durability"), Warn, "tier volatile")
+	expect(t, find(t, Store(config.Store{Scheme: "memory"}), "durability"), refrain.GradeWarn, "tier volatile")
 }
 
 func TestMissingDirectoryIsLookedAtAboveAndNotMade(t *testing.T) {
@@ -39,7 +40,7 @@ func TestMissingDirectoryIsLookedAtAboveAndNotMade(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "a", "b")
 	all := inspect(dir)
-	expect(t, find(t, all, "directory"), OK, "is made when the store is first opened, in "+parent)
+	expect(t, find(t, all, "directory"), refrain.GradeOK, "is made when the store is first opened, in "+parent)
 	find(t, all, "sync")
 	if left, _ := os.ReadDir(parent); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
@@ -52,8 +53,8 @@ func TestDirectoryThatIsNoneIsAFault(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, find(t, inspect(file), "directory"), Fault, "is not a directory")
-	expect(t, find(t, inspect(filepath.Join(file, "dir")), "directory"), Fault, "not a directory")
+	expect(t, find(t, inspect(file), "directory"), refrain.GradeFault, "is not a directory")
+	expect(t, find(t, inspect(filepath.Join(file, "dir")), "directory"), refrain.GradeFault, "not a directory")
 }
 
 func TestOpenPermissionsAreWarnedOf(t *testing.T) {
@@ -69,8 +70,8 @@ func TestOpenPermissionsAreWarnedOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := inspect(dir)
-	expect(t, find(t, all, "directory"), Warn, "chmod 700")
-	expect(t, find(t, all, "secret"), Warn, "chmod 600")
+	expect(t, find(t, all, "directory"), refrain.GradeWarn, "chmod 700")
+	expect(t, find(t, all, "secret"), refrain.GradeWarn, "chmod 600")
 }
 
 func TestLostSecretIsAFault(t *testing.T) {
@@ -79,13 +80,13 @@ func TestLostSecretIsAFault(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "store"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, find(t, inspect(dir), "secret"), Fault, "would run again")
+	expect(t, find(t, inspect(dir), "secret"), refrain.GradeFault, "would run again")
 }
 
 func TestSyncsAreTimed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if f := find(t, inspect(dir), "sync"); f.Level == Fault || !strings.Contains(f.Text, "median") {
+	if f := find(t, inspect(dir), "sync"); f.Grade == refrain.GradeFault || !strings.Contains(f.Text, "median") {
 		t.Errorf("got %v, want the times of syncs", f)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {

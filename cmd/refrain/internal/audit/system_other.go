@@ -2,12 +2,16 @@
 
 package audit
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/refrain-dev/refrain"
+)
 
 var errElsewhere = errors.New("known on Linux only")
 
 func (in *inspector) fileSystem(string) {
-	in.say(Warn, "file system", "cannot be told: %v", errElsewhere)
+	in.say(refrain.GradeWarn, "file system", "cannot be told: %v", errElsewhere)
 }
 
 func freeBytes(string) (int64, error) { return 0, errElsewhere }

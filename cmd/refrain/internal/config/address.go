@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -73,45 +72,6 @@ func checkPort(text string) error {
 		return fmt.Errorf("port %q is not a number from 0 to 65535", text)
 	}
 	return nil
-}
-
-// laterStores are the schemes of stores that this version does not have.
-var laterStores = []string{"redis", "rediss", "redis+cluster", "redis+sentinel", "postgres", "postgresql", "mysql"}
-
-// A Store names a store: memory:, or pebble:DIR.
-type Store struct {
-	Scheme string
-	Dir    string
-}
-
-func (s Store) String() string { return s.Scheme + ":" + s.Dir }
-
-// store is a kind of store URLs.
-func store() kind[Store] { return scalar(ParseStore, Store.String) }
-
-// ParseStore reads a store's URL. The error never repeats it, for it may hold a password.
-func ParseStore(text string) (Store, error) {
-	const supported = "supported: memory:, pebble:DIR"
-	scheme, rest, found := strings.Cut(text, ":")
-	switch {
-	case text == "memory":
-		return Store{}, errors.New(`did you mean "memory:"? In the file it needs the quotes`)
-	case !found:
-		return Store{}, fmt.Errorf("this is not a store's URL; did you mean pebble:DIR? %s", supported)
-	case slices.Contains(laterStores, scheme):
-		return Store{}, fmt.Errorf("a store of scheme %s is not in this version; %s", scheme, supported)
-	case scheme == "memory" && rest != "":
-		return Store{}, errors.New("memory: takes nothing after the colon")
-	case scheme == "memory":
-		return Store{Scheme: scheme}, nil
-	case scheme != "pebble":
-		return Store{}, fmt.Errorf("scheme %q is not known; %s", scheme, supported)
-	case strings.HasPrefix(rest, "//"):
-		return Store{}, errors.New("pebble: takes a directory, not a host; write pebble:./dir or pebble:/abs/dir")
-	case rest == "":
-		return Store{}, errors.New("pebble: needs a directory; write pebble:./refrain-data")
-	}
-	return Store{Scheme: scheme, Dir: rest}, nil
 }
 
 // dynamic reports whether the address leaves the port to the system, so that two of the same text differ.

@@ -25,6 +25,8 @@ type Config struct {
 	Listen   string
 	Admin    string
 	Store    Store
+	Journal  string // the folder for what a networked store cannot take
+	Secret   string // the reference to what keys the hashes in a networked store; empty if that is the store's own
 	TLS      TLS
 	Proxies  peer.Trusted // whose word about clients is taken
 	JWT      jwt.Config   // without issuers if there are none
@@ -111,6 +113,7 @@ func parse(d *decoder, text []byte, over []Override) (*Config, error) {
 	c := &Config{
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
 		Store:    Store{Scheme: "pebble", Dir: "./refrain-data"},
+		Journal:  "./refrain-data",
 		JWT:      jwt.Config{Header: "Authorization", Leeway: 30 * time.Second},
 		Defaults: builtin(newDialects()),
 		origins:  map[string]Origin{},
@@ -200,6 +203,8 @@ func (c *Config) fields() []field {
 		bind(c.origins, "listen", &c.Listen, address()),
 		bind(c.origins, "admin", &c.Admin, address()),
 		bind(c.origins, "store", &c.Store, store()),
+		bind(c.origins, "journal", &c.Journal, folder()),
+		bind(c.origins, "secret", &c.Secret, secret()),
 		bind(c.origins, "lifetime.match", &c.Lifetime.Match, getPattern()),
 		bind(c.origins, "lifetime.member", &c.Lifetime.Member, text()),
 	}
@@ -219,6 +224,7 @@ func (c *Config) override(d *decoder, o Override) {
 // check reports settings that contradict each other.
 func (c *Config) check(d *decoder) {
 	c.checkCallers(d)
+	c.checkStore(d)
 	if (c.Lifetime.Match == "") != (c.Lifetime.Member == "") {
 		at := value{d: d, path: "lifetime", origin: c.origins["lifetime.match"]}
 		if c.Lifetime.Match == "" {

@@ -109,8 +109,8 @@ func TestFlagsBeatEnvironmentBeatsFile(t *testing.T) {
 
 func TestBadOverridesNameTheirSource(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("", nil, Override{Name: "store", Value: "redis://user:secret@h", Source: "flag --store"})
-	want := "flag --store: a store of scheme redis is not in this version; supported: memory:, pebble:DIR"
+	_, err := Parse("", nil, Override{Name: "store", Value: "redis:user:secret@h", Source: "flag --store"})
+	want := "flag --store: has no host; write one such as redis://127.0.0.1/"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -119,7 +119,7 @@ func TestBadOverridesNameTheirSource(t *testing.T) {
 func TestProblemsNeverRepeatPasswords(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"store: redis://user:secret@host", "store: foo://user:secret@host", "store: pebble://user:secret@host",
+		"store: redis:user:secret@host", "store: \"redis://user:se%cret@host\"", "store: foo://user:secret@host", "store: pebble://user:secret@host",
 		"upstream: http://user:secret@host", "upstream: http://user:secret@ho st", "upstream: foo://user:secret@host",
 		"upstream: http://user:secret@host:99999", "upstream: user:secret@host",
 	} {

@@ -68,12 +68,17 @@ func Start(opts Options) (g *Gateway, err error) {
 	return g, nil
 }
 
+// storeTimeout bounds how long the store may take to open.
+const storeTimeout = 20 * time.Second
+
 // open opens everything between the listeners and the upstream.
 func (g *Gateway) open() (err error) {
-	if g.storage, err = storage.Open(g.cfg.Store, g.log); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if g.storage, err = storage.Open(ctx, g.cfg, g.log); err != nil {
 		return err
 	}
-	g.guard, err = refrain.New(g.storage.Store, refrain.Config{
+	g.guard, err = refrain.New(g.storage.Guarded(), refrain.Config{
 		Secret: g.storage.Secret, Journal: g.storage.Journal, Observer: g.metrics, Logger: g.log,
 	})
 	if err == nil {

@@ -93,6 +93,8 @@ func (g *Gateway) tryReload() error {
 		{"listen", g.cfg.Listen, cfg.Listen},
 		{"admin", g.cfg.Admin, cfg.Admin},
 		{"store", g.cfg.Store.String(), cfg.Store.String()},
+		{"journal", g.cfg.Journal, cfg.Journal},
+		{"secret", g.cfg.Secret, cfg.Secret},
 		{"tls", g.cfg.TLS.State(), cfg.TLS.State()},
 	} {
 		if fixed.was != fixed.is {
@@ -103,6 +105,7 @@ func (g *Gateway) tryReload() error {
 		cfg.TLS = g.cfg.TLS
 	}
 	cfg.Listen, cfg.Admin, cfg.Store = g.cfg.Listen, g.cfg.Admin, g.cfg.Store
+	cfg.Journal, cfg.Secret = g.cfg.Journal, g.cfg.Secret
 	return g.install(cfg)
 }
 

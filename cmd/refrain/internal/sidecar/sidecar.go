@@ -3,6 +3,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,10 @@ type Config struct {
 	Executable string
 	// Upstream is the URL of the API behind the proxy.
 	Upstream string
-	// Dir is where the store, the journal and the configuration file live.
+	// Dir is where the embedded store, the journal and the configuration file live.
 	Dir string
+	// Store is the URL of a store that others use too. If empty, it is the embedded one.
+	Store string
 	// File is the text of the configuration file.
 	File string
 }
@@ -59,7 +62,7 @@ func (p *Proxy) configFile() string { return filepath.Join(p.cfg.Dir, "refrain.y
 func (p *Proxy) Args() []string {
 	return []string{
 		"proxy", "--upstream", p.cfg.Upstream, "--listen", p.listen, "--admin", p.admin,
-		"--store", "pebble:" + filepath.Join(p.cfg.Dir, "data"), "--config", p.configFile(),
+		"--store", cmp.Or(p.cfg.Store, "pebble:"+filepath.Join(p.cfg.Dir, "data")), "--config", p.configFile(),
 	}
 }
 
@@ -81,7 +84,7 @@ func (p *Proxy) Launch() error {
 	log := newLog()
 	cmd := exec.Command(p.cfg.Executable, p.Args()...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "REFRAIN_") })
-	cmd.Stderr, cmd.Stdout = log, log
+	cmd.Stderr, cmd.Stdout, cmd.Dir = log, log, p.cfg.Dir
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", p.cfg.Executable, err)
 	}

@@ -5,6 +5,8 @@
 //	store/            the database, locked by the process that uses it
 //	outcomes.journal  outcomes that the database could not take yet
 //	secret            what keys the hashes in the database, mode 0600
+//
+// A networked store has the secret itself, unless the operator gives one; its journal is in a folder of each process.
 package storage
 
 import (
@@ -26,17 +28,29 @@ type Storage struct {
 	Journal refrain.Journal // nil if the store is no more durable than the process
 	Secret  []byte
 
-	close []func() error
+	guarded refrain.Store // if it is not the same as Store
+	close   []func() error
 }
 
-// Open opens the store that the URL names, and creates it if there is none. The store is one process's at a time: the
-// error says so when another has it.
-func Open(url config.Store, log *slog.Logger) (*Storage, error) {
-	if url.Scheme == "memory" {
+// Open opens the store that the configuration names, and creates an embedded one if there is none. An embedded store is one
+// process's at a time: the error says so when another has it. ctx bounds the time that a networked one may take.
+func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Storage, error) {
+	switch {
+	case cfg.Store.Networked():
+		return openNetworked(ctx, cfg, log)
+	case cfg.Store.Scheme == "memory":
 		store := memstore.New(memstore.Config{})
 		return &Storage{Store: store, Secret: newSecret(), close: []func() error{store.Close}}, nil
 	}
-	return openPebble(url.Dir, log)
+	return openPebble(cfg.Store.Dir, log)
+}
+
+// Guarded returns the store as a Guard should use it: one that has not answered lately refuses at once.
+func (s *Storage) Guarded() refrain.Store {
+	if s.guarded != nil {
+		return s.guarded
+	}
+	return s.Store
 }
 
 // Tier returns how strong the store's promise is.
@@ -61,9 +75,9 @@ func (s *Storage) Close() error {
 
 // Ready returns why the store cannot take claims, or nil.
 func (s *Storage) Ready(ctx context.Context) error {
-	if h, ok := s.Store.(interface{ Err() error }); ok {
+	if h, ok := s.Store.(interface{ Err() error }); ok && h.Err() != nil {
 		return h.Err()
 	}
-	_, err := s.Store.Get(ctx, refrain.ID{})
+	_, err := s.Guarded().Get(ctx, refrain.ID{})
 	return err
 }

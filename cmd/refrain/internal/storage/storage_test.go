@@ -14,7 +14,7 @@ import (
 )
 
 func open(dir string) (*Storage, error) {
-	return Open(config.Store{Scheme: "pebble", Dir: dir}, slog.New(slog.DiscardHandler))
+	return Open(context.Background(), &config.Config{Store: config.Store{Scheme: "pebble", Dir: dir}}, slog.New(slog.DiscardHandler))
 }
 
 func mustOpen(t *testing.T, dir string) *Storage {
@@ -83,7 +83,7 @@ func TestStoreWithoutItsSecretIsNotOpened(t *testing.T) {
 
 func TestMemoryStoreLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	s, err := Open(config.Store{Scheme: "memory"}, slog.New(slog.DiscardHandler))
+	s, err := Open(t.Context(), &config.Config{Store: config.Store{Scheme: "memory"}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

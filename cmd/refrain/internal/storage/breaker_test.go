@@ -1,0 +1,90 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/memstore"
+)
+
+// A fading store answers while it is well, and otherwise not before the caller leaves.
+type fading struct {
+	refrain.Store
+
+	ill   bool
+	calls int
+}
+
+func (f *fading) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	f.calls++
+	if f.ill {
+		<-ctx.Done()
+		return refrain.Decision{}, ctx.Err()
+	}
+	return f.Store.Claim(ctx, c)
+}
+
+// asked makes a claim as a Guard does, and returns how long it took.
+func asked(b *breaker) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := b.Claim(ctx, refrain.Claim{ID: randomID(), Token: refrain.NewToken(), Lease: time.Minute})
+	return time.Since(began), err
+}
+
+func randomID() (id refrain.ID) {
+	_, _ = rand.Read(id[:])
+	return id
+}
+
+func TestASilentStoreCostsNoWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &fading{Store: memstore.New(memstore.Config{})}
+		defer store.Close()
+		b := newBreaker(store, slog.New(slog.DiscardHandler))
+		store.ill = true
+		for range tripAfter {
+			if took, err := asked(b); err == nil || took == 0 {
+				t.Fatalf("got %v after %s from a store that does not answer", err, took)
+			}
+		}
+		for range 100 {
+			took, err := asked(b)
+			if took != 0 || !errors.Is(err, refrain.ErrUnavailable) {
+				t.Fatalf("got %v after %s, want a refusal at once", err, took)
+			}
+		}
+		if store.calls != tripAfter {
+			t.Errorf("the store was asked %d times, want %d", store.calls, tripAfter)
+		}
+		store.ill = false
+		time.Sleep(coolDown + time.Millisecond)
+		synctest.Wait()
+		for range 3 {
+			if took, err := asked(b); err != nil || took != 0 {
+				t.Fatalf("got %v after %s from a store that is back", err, took)
+			}
+		}
+	})
+}
+
+func TestRefusalsOfTheStoreAreAnswers(t *testing.T) {
+	t.Parallel()
+	store := memstore.New(memstore.Config{})
+	defer store.Close()
+	b := newBreaker(store, slog.New(slog.DiscardHandler))
+	for range 3 * tripAfter {
+		err := b.Renew(t.Context(), refrain.Renewal{Token: refrain.NewToken(), Lease: time.Minute})
+		if !errors.Is(err, refrain.ErrStale) {
+			t.Fatalf("got %v, want %v", err, refrain.ErrStale)
+		}
+	}
+}
