@@ -245,7 +245,9 @@ func (a *Attempt) Context(parent context.Context) (context.Context, context.Canc
 func (a *Attempt) context(parent context.Context) *attemptContext {
 	t := a.tenure
 	c := &attemptContext{limitedContext: limitedContext{parent: parent, deadline: t.deadline()}, attempt: a}
-	for c.older = t.contexts.Load(); !t.contexts.CompareAndSwap(c.older, c); c.older = t.contexts.Load() {
+	for added := false; !added; {
+		c.older = t.contexts.Load()
+		added = t.contexts.CompareAndSwap(c.older, c)
 	}
 	if t.lost.Load() { // before lose could see it
 		c.end()

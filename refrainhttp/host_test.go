@@ -40,8 +40,12 @@ func TestPatternsOfHosts(t *testing.T) {
 			Match: []string{"POST one.example/charges", "POST two.example/charges"}, Policy: refrainhttp.Policy{RouteScope: route},
 		}}}, charge())
 		for _, c := range []struct{ host, want string }{
-			{"one.example", "executed"}, {"two.example", "executed"}, {"ONE.example", "replayed"}, {"one.example.", "replayed"},
-			{"Two.Example.:80", "replayed"}, {"three.example", ""},
+			{"one.example", "executed"},
+			{"two.example", "executed"},
+			{"ONE.example", "replayed"},
+			{"one.example.", "replayed"},
+			{"Two.Example.:80", "replayed"},
+			{"three.example", ""},
 		} {
 			if got := s.at(c.host, "/charges"); got != c.want {
 				t.Errorf("%s, scope by %s: got %q, want %q", c.host, route, got, c.want)

@@ -7,7 +7,8 @@ import (
 )
 
 // Principal returns the principal that a trusted proxy gives in the named header. From any other peer the header counts as
-// absent, and the principal is "", as it is for an absent or empty header and for one that says - or (null). The error is nil or ErrDuplicate.
+// absent, and the principal is "", as it is for an absent or empty header and for one that says - or (null). The error is nil or
+// ErrDuplicate.
 func (t Trusted) Principal(r *http.Request, header string) (string, error) {
 	header = http.CanonicalHeaderKey(header)
 	lines := r.Header[header]
