@@ -58,7 +58,9 @@ func settingsOf(ctx context.Context, db *sql.DB) (v settings, err error) {
 		name string
 		into any
 	}{
-		{"journal_mode", &v.journal}, {"synchronous", &v.synchronous}, {"busy_timeout", &v.timeout},
+		{"journal_mode", &v.journal},
+		{"synchronous", &v.synchronous},
+		{"busy_timeout", &v.timeout},
 		{"wal_autocheckpoint", &v.checkpoint},
 	} {
 		err := patiently(ctx, func() error { return conn.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(p.into) })
@@ -89,8 +91,8 @@ func (in *inspector) file(path string) {
 	case err != nil:
 		in.say(refrain.GradeFault, "file", "%v", err)
 	case info.Mode().Perm()&0o077 != 0:
-		in.say(refrain.GradeWarn, "file", "%s holds recorded answers and can be used by others (mode %#o); chmod 600 it, and its -wal and -shm",
-			path, info.Mode().Perm())
+		in.say(refrain.GradeWarn, "file", "%s holds recorded answers and others can use it (mode %#o); "+
+			"chmod 600 it, and its -wal and -shm", path, info.Mode().Perm())
 	default:
 		in.say(refrain.GradeOK, "file", "%s, for its owner only", path)
 	}
@@ -101,7 +103,8 @@ const largeLog = 64 << 20
 
 func (in *inspector) log(path string) {
 	if info, err := os.Stat(path); err == nil && info.Size() > largeLog {
-		in.say(refrain.GradeWarn, "log", "%s has %d MiB: a transaction that reads for long keeps it from being written back", path, info.Size()>>20)
+		in.say(refrain.GradeWarn, "log", "%s has %d MiB: a transaction that reads for long keeps it from being written back",
+			path, info.Size()>>20)
 	}
 }
 
@@ -112,8 +115,10 @@ func (in *inspector) application(v settings) {
 		in.say(refrain.GradeFault, "application", "its connections have synchronous=%d, so that FinishTx refuses their transactions: "+
 			"open the database with _pragma=synchronous(FULL)", v.synchronous)
 	case v.timeout == 0:
-		in.say(refrain.GradeWarn, "application", "its connections do not wait for the lock: open the database with _pragma=busy_timeout(5000)")
+		in.say(refrain.GradeWarn, "application", "its connections do not wait for the lock: "+
+			"open the database with _pragma=busy_timeout(5000)")
 	default:
-		in.say(refrain.GradeOK, "application", "its connections have synchronous=%d and wait %d ms for the lock", v.synchronous, v.timeout)
+		in.say(refrain.GradeOK, "application", "its connections have synchronous=%d and wait %d ms for the lock",
+			v.synchronous, v.timeout)
 	}
 }

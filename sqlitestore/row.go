@@ -2,7 +2,6 @@ package sqlitestore
 
 import (
 	"database/sql"
-	"time"
 
 	"github.com/refrain-dev/refrain"
 )
@@ -52,6 +51,3 @@ func (s *Store) decode(id refrain.ID, w row) refrain.Record {
 func (w *row) scan(from *sql.Row, before ...any) error {
 	return from.Scan(append(before, &w.head, &w.record)...)
 }
-
-// now returns the store's time when the file has recorded that it was recorded.
-func (s *Store) now(recorded int64) time.Time { return s.clock.now(recorded) }

@@ -120,18 +120,14 @@ func open(ctx context.Context, file string, cfg Config) (_ *Store, err error) {
 
 // connect opens both pools and sees to it that the tables are there.
 func (s *Store) connect(ctx context.Context) (err error) {
-	_, err = os.Stat(s.path)
-	made := errors.Is(err, os.ErrNotExist)
+	if err := makeFile(s.path); err != nil {
+		return err
+	}
 	if s.write, err = pool(s.path, 1, false); err != nil {
 		return err
 	}
 	if err := s.prepare(ctx); err != nil {
 		return err
-	}
-	if made { // not by opening it: to close it again would end the locks that this process has on it
-		if err := os.Chmod(s.path, 0o600); err != nil {
-			return err
-		}
 	}
 	if s.file, err = os.Stat(s.path); err != nil {
 		return err
@@ -141,6 +137,19 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	}
 	s.find, err = s.read.PrepareContext(ctx, findQuery)
 	return err
+}
+
+// makeFile makes the file, if it is not there, for its owner only; SQLite's other files follow it. A file that is there is not
+// opened here: to close it again would end the locks that this process has on it.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, os.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return f.Close()
 }
 
 func (s *Store) disconnect() error {

@@ -112,7 +112,7 @@ func (s *Store) look(ctx context.Context, id refrain.ID) (refrain.Record, time.T
 	if err != nil {
 		return refrain.Record{}, time.Time{}, s.unread(err)
 	}
-	return s.decode(id, w), s.now(recorded), nil
+	return s.decode(id, w), s.clock.now(recorded), nil
 }
 
 // unread says of an error of a reader's what it means to the caller.

@@ -170,11 +170,8 @@ func (w *writer) connect() (err error) {
 	if err := strict(ctx, w.conn); err != nil {
 		return err
 	}
-	for _, s := range []struct {
-		statement **sql.Stmt
-		text      string
-	}{{&w.find, selectRow}, {&w.put, upsertRow}, {&w.drop, deleteRow}} {
-		if *s.statement, err = w.conn.PrepareContext(ctx, s.text); err != nil {
+	for text, into := range map[string]**sql.Stmt{selectRow: &w.find, upsertRow: &w.put, deleteRow: &w.drop} {
+		if *into, err = w.conn.PrepareContext(ctx, text); err != nil { //nolint:sqlclosecheck // disconnect closes it
 			return err
 		}
 	}
