@@ -1,0 +1,67 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/refrain-dev/refrain/internal/servers"
+)
+
+// A server is one that keeps a store, started for the demo.
+type server interface {
+	URL() string
+	Stop() error
+}
+
+// trials are the servers that the demo can start, by the scheme of their stores.
+func trials() map[string]func(ctx context.Context, dir string) (server, error) {
+	return map[string]func(ctx context.Context, dir string) (server, error){
+		"redis":    func(ctx context.Context, dir string) (server, error) { return servers.StartRedis(ctx, dir) },
+		"postgres": func(ctx context.Context, dir string) (server, error) { return servers.StartPostgres(ctx, dir) },
+		"mysql":    func(ctx context.Context, dir string) (server, error) { return servers.StartMariaDB(ctx, dir) },
+	}
+}
+
+// store returns the URL of the store that the proxy uses, empty for the embedded one. A scheme alone, such as "redis:", starts
+// a server of that kind.
+func (d *demo) store(ctx context.Context) (url string, stop func() error, err error) {
+	scheme, rest, _ := strings.Cut(d.cfg.Store, ":")
+	start, known := trials()[scheme]
+	switch {
+	case rest != "" || d.cfg.Store == "":
+		return d.cfg.Store, func() error { return nil }, nil
+	case !known:
+		return "", nil, fmt.Errorf("there is no server to start for %q; write redis:, postgres:, mysql:, or a store's URL", d.cfg.Store)
+	}
+	// A folder of its own, for the server may run as somebody who cannot enter the demo's.
+	dir, err := os.MkdirTemp("", "refrain-demo-store-")
+	if err != nil {
+		return "", nil, fmt.Errorf("making a directory for the server: %w", err)
+	}
+	d.progress.say("Starting a server for %s", d.cfg.Store)
+	s, err := start(ctx, dir)
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	stop = func() error { return errors.Join(s.Stop(), os.RemoveAll(dir)) }
+	if err := d.migrate(ctx, s.URL()); err != nil {
+		return "", nil, errors.Join(err, stop())
+	}
+	return s.URL(), stop, nil
+}
+
+// migrate makes the schema of a store in a SQL database.
+func (d *demo) migrate(ctx context.Context, url string) error {
+	if strings.HasPrefix(url, "redis") {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, d.cfg.Executable, "migrate", "--store", url).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("making the schema: %w\n%s", err, out)
+	}
+	return nil
+}
