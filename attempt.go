@@ -42,6 +42,7 @@ type tenure struct {
 	owned   bool // the claim is the attempt's
 	ended   bool
 	adrift  bool // its followers wait for it no more
+	inTx    bool // a transaction of the caller's decides about it
 	token   Token
 	granted time.Time // when, by this process's clock
 }
@@ -193,6 +194,8 @@ func (a *Attempt) keepAlive() {
 	t.mu.Lock()
 	switch {
 	case t.ended:
+	case errors.Is(err, ErrStale) && t.inTx: // it has committed
+		a.drift(nil)
 	case errors.Is(err, ErrStale):
 		a.guard.observe(Event{Kind: EventStale, Route: a.Route})
 		a.guard.log.Warn("claim was taken over while its owner worked", "op", a.id, "route", a.Route)
@@ -283,7 +286,7 @@ func (a *Attempt) Release(ctx context.Context) error {
 }
 
 // MarkUnknown says that nobody knows whether it happened. The outcome, if not nil, is the answer that did not tell. The
-// errors are those of Finish.
+// errors are those of Finish. After FinishTx it is known: see there.
 func (a *Attempt) MarkUnknown(ctx context.Context, o *Outcome) error {
 	return a.end(ctx, Settlement{Ending: Undecided, Outcome: o})
 }
@@ -297,11 +300,17 @@ func (a *Attempt) end(ctx context.Context, s Settlement) error {
 	defer a.guard.owned.Add(-1)
 
 	s.ID, s.Token = a.id, t.token
-	next, err := a.guard.settle(ctx, s)
+	var next Record
+	var err error
+	if t.inTx {
+		next, err = a.afterTx(ctx, &s)
+	} else {
+		next, err = a.guard.settle(ctx, s)
+	}
 	if err != nil {
 		return a.unsettled(s, err)
 	}
-	if s.Ending == Finished && a.guard.peeker == nil && !t.adrift { // a flight keeps Resolve away from what is kept here
+	if next.State == StateDone && a.guard.peeker == nil && !t.adrift { // a flight keeps Resolve away from what is kept here
 		a.guard.recall.keep(a.id, a.slot, &next, a.Now.Add(time.Since(t.granted)))
 	}
 	a.guard.observe(Event{Kind: EventSettled, Route: a.Route, Ending: s.Ending, Took: a.guard.since(a.start)})

@@ -16,6 +16,10 @@ import (
 // An error of fn leaves the operation unknown, for the effect may have happened before the error did, unless fn wraps it
 // with [NotDone]: then the operation is released, and the next call runs. A panic leaves it unknown too.
 //
+// A function that records its [Result] with [Attempt.FinishTx] of the attempt that [FromContext] returns, in the transaction
+// that has its effect, happens exactly once. If that transaction committed, Do returns what was recorded, whatever the function
+// returned; if it was rolled back, an error releases the operation.
+//
 // The errors of Do itself are ErrInFlight, ErrMismatch, ErrUnknown, ErrExpired, ErrUnavailable and ErrInvalidKey. With
 // ErrUnrecorded the result is returned too: fn has run, but the store does not know it yet; so it is with ErrStale: fn has run
 // late, and its claim was taken over meanwhile. When the store is unavailable
@@ -33,13 +37,26 @@ func Do[T any](ctx context.Context, g *Guard, op Operation, fn func(context.Cont
 	case a.Verdict == Run:
 		return execute(ctx, a, fn)
 	case a.Verdict == Replay && !a.Record.Outcome.Omitted:
-		var v T
-		if err := json.Unmarshal(a.Record.Outcome.Body, &v); err != nil {
-			return zero, fmt.Errorf("decoding the recorded result: %w", err)
-		}
-		return v, nil
+		return recorded[T](a.Record.Outcome)
 	}
 	return zero, refusal(a.Verdict)
+}
+
+// recorded returns the result that an outcome holds.
+func recorded[T any](o *Outcome) (v T, err error) {
+	if err = json.Unmarshal(o.Body, &v); err != nil {
+		err = fmt.Errorf("decoding the recorded result: %w", err)
+	}
+	return v, err
+}
+
+// Result returns the outcome that [Do] records of a result, for [Attempt.FinishTx]. The error is that of its encoding as JSON.
+func Result(v any) (Outcome, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("encoding the result: %w", err)
+	}
+	return Outcome{Body: body}, nil
 }
 
 // mayRunUnprotected reports whether the operation may run although the store did not answer. A guard that is closing is no
@@ -102,6 +119,9 @@ func run[T any](parent context.Context, a *Attempt, fn func(context.Context) (T,
 	}()
 	value, err := fn(ctx)
 	err = settleResult(ctx, a, value, err)
+	if o := a.Record.Outcome; a.InTx() && a.Record.State == StateDone && !o.Omitted {
+		value, err = recorded[T](o) // whatever fn was told of its transaction
+	}
 	r.value, r.err = value, err
 	ended = true
 }
@@ -116,12 +136,12 @@ func settleResult(ctx context.Context, a *Attempt, value any, err error) error {
 		_ = a.MarkUnknown(ctx, nil)
 		return err
 	}
-	body, err := json.Marshal(value)
+	o, err := Result(value)
 	if err != nil {
 		_ = a.Finish(ctx, Outcome{Omitted: true})
-		return fmt.Errorf("encoding the result: %w", err)
+		return err
 	}
-	return a.Finish(ctx, Outcome{Body: body})
+	return a.Finish(ctx, o)
 }
 
 // NotDone wraps an error that a function of [Do] returns when its effect certainly did not happen. NotDone(nil) is nil.

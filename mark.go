@@ -168,6 +168,12 @@ func numbered(n uint64) (t Token) {
 	return t
 }
 
+// IsMark reports whether the record keeps the mark of a sequence. It is no operation, and whoever removed it would let numbers
+// run again.
+func (r *Record) IsMark() bool {
+	return r.State != StateAbsent && !r.unreadable() && r.Fingerprint == Fingerprint{}
+}
+
 func numberOf(r *Record) uint64 { return binary.BigEndian.Uint64(r.Token[:8]) }
 
 // Forget removes the record of an operation that is done, before its time: its key is new from then on. It is for whoever

@@ -46,8 +46,8 @@ func TestMarkOnlyRises(t *testing.T) {
 			t.Errorf("got %d records, %v, want one for each mark", len(listed), err)
 		}
 		for _, l := range listed {
-			if l.Record.State != refrain.StateDone {
-				t.Errorf("got a mark that is %s, want it to look like no operator's business", l.Record.State)
+			if l.Record.State != refrain.StateDone || !l.Record.IsMark() {
+				t.Errorf("got a mark that is %s (mark: %t), want it to look like no operator's business", l.Record.State, l.Record.IsMark())
 			}
 		}
 	})
@@ -150,6 +150,37 @@ func TestMarkNeverFalls(t *testing.T) {
 			synctest.Wait()
 		})
 	}
+}
+
+// TestMarkIsNoOperatorsBusiness: neither one that is done nor one whose process died while it was written can be resolved, for a
+// mark that falls lets numbers run again.
+func TestMarkIsNoOperatorsBusiness(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := &hopping{Store: memstore.New(memstore.Config{})}
+		g := guard(t, store, refrain.Config{})
+		for _, step := range []struct {
+			settles int64
+			state   refrain.State
+		}{{9, refrain.StateDone}, {0, refrain.StateUnknown}} {
+			store.settles.Store(step.settles)
+			raise(t, g, buyer, 5)
+			raise(t, g, refrain.Scope{Principal: step.state.String()}, 5)
+			pass(time.Hour)
+			store.settles.Store(9)
+			listed, err := store.Store.(refrain.Lister).List(t.Context(), refrain.ListQuery{State: step.state})
+			if err != nil || len(listed) == 0 {
+				t.Fatalf("got no mark that is %s, and error %v", step.state, err)
+			}
+			for _, l := range listed {
+				for _, e := range []refrain.Ending{refrain.Finished, refrain.Released, refrain.Forgotten} {
+					resolve(t, g, l.ID, refrain.Resolution{Fence: l.Record.Fence, Ending: e}, refrain.ErrWrongState)
+				}
+			}
+		}
+		if _, mark := raise(t, g, buyer, 0); mark != 5 {
+			t.Errorf("got the mark %d, want 5", mark)
+		}
+	})
 }
 
 // A hopping store lets the mark move while it is read.

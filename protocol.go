@@ -3,6 +3,7 @@ package refrain
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -108,6 +109,9 @@ const (
 func (e Ending) String() string {
 	return [...]string{"none", "finished", "released", "unknown", "forgotten"}[e]
 }
+
+// LogValue implements slog.LogValuer: logs of any format show what String returns.
+func (e Ending) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // A Settlement ends a claim.
 type Settlement struct {

@@ -2,6 +2,7 @@ package refrain
 
 import (
 	"crypto/rand"
+	"log/slog"
 	"time"
 )
 
@@ -20,6 +21,9 @@ const (
 func (s State) String() string {
 	return [...]string{"absent", "running", "unknown", "done", "expired"}[s]
 }
+
+// LogValue implements slog.LogValuer: logs of any format show what String returns.
+func (s State) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // A Token is the secret of one claim: random, 128 bits. Only the holder of the newest token may end or renew the claim.
 type Token [16]byte

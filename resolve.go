@@ -108,6 +108,8 @@ func (g *Guard) resolvable(ctx context.Context, id ID, res *Resolution) (Record,
 		return r, ErrAbsent
 	case r.unreadable():
 		return r, fmt.Errorf("%w: its record cannot be read", ErrWrongState)
+	case r.IsMark():
+		return r, fmt.Errorf("%w: it is the mark of a sequence", ErrWrongState)
 	case r.Fence != res.Fence:
 		return r, ErrChanged
 	case !right:

@@ -91,8 +91,31 @@ func (e *execution) reply() {
 		e.recorder.end(&c)
 		return
 	}
+	if e.giveCommitted() {
+		return
+	}
 	e.mark()
 	e.recorder.deliver(&c)
+}
+
+// giveCommitted answers from the record if it was made in a transaction that the handler committed. It reports whether there
+// is such an answer.
+func (e *execution) giveCommitted() bool {
+	r := &e.attempt.Record
+	if e.status != StatusExecuted || r.State != refrain.StateDone || !e.attempt.InTx() || r.Outcome.Omitted {
+		return false
+	}
+	var room [16]field
+	s, err := decodeStored(room[:0], r.Outcome.Meta)
+	if err != nil {
+		e.x.m.log.Error("answer recorded in a transaction cannot be given: refrainhttp.NewOutcome makes one that can",
+			"op", e.attempt.ID(), "route", e.x.plan.pattern, "err", err)
+		return false
+	}
+	e.recorder.abandon()
+	e.x.give(r, &s, StatusExecuted)
+	e.recorder.status = r.Outcome.Status
+	return true
 }
 
 // beforeFlow implements gate: what is not kept is recorded as done before the client sees any of it. Only an answer
@@ -124,10 +147,16 @@ func (e *execution) record(c *capture) {
 
 func (e *execution) settle(end *ending) {
 	e.settled, e.class = true, end.class
-	switch err := end.settle(e, e.attempt); {
+	err := end.settle(e, e.attempt)
+	if err == nil && e.attempt.InTx() { // the transaction has decided
+		if e.class = Final; e.attempt.Record.State == refrain.StateAbsent {
+			e.class = Release
+		}
+	}
+	switch {
 	case err != nil:
 		e.status = StatusUnrecorded // the guard has logged why
-	case end.class == Unknown:
+	case e.class == Unknown:
 		e.status = StatusUnknown
 	default:
 		e.status = StatusExecuted

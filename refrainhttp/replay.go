@@ -59,15 +59,22 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		x.refuse(status, refusal{kind: problemRepeat, recorded: o})
 		return
 	}
+	x.give(&a.Record, &s, status)
+	x.report(status, o.Status, problemNone)
+}
+
+// give sends a recorded answer.
+func (x *exchange) give(r *refrain.Record, s *stored, status Status) {
+	o, first := r.Outcome, status == StatusExecuted
 	h := x.client.Header()
 	for _, f := range s.header {
-		if x.plan.replay == nil || x.plan.replay[http.CanonicalHeaderKey(f.name)] {
+		if first || x.plan.replay == nil || x.plan.replay[http.CanonicalHeaderKey(f.name)] {
 			h[f.name] = f.lines
 		}
 	}
-	m := marking{status: status, code: o.Status, replayed: true}
-	if status == StatusReplayed {
-		m.expires = x.m.dates.format(a.Record.Retain)
+	m := marking{status: status, code: o.Status, replayed: !first}
+	if first || status == StatusReplayed {
+		m.expires = x.m.dates.format(r.Retain)
 	}
 	x.mark(m)
 	if !hasElement(x.request.Header["Te"], "trailers") {
@@ -77,7 +84,6 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		h["Content-Length"] = []string{strconv.Itoa(len(o.Body))}
 	}
 	send(x.client, o.Status, o.Body, s.trailer)
-	x.report(status, o.Status, problemNone)
 }
 
 // withhold answers when there is no recorded answer to give.

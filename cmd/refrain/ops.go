@@ -16,10 +16,11 @@ import (
 func newOps(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ops",
-		Short: "Look at the operations of a running proxy, and resolve unknown ones",
+		Short: "Look at the operations of a running proxy, resolve unknown ones, forget done ones",
 		Long: `Ops speaks to the admin address of a proxy on this machine. It shows neither keys nor
 bodies. An operation is named by its ID, or by as much of it as the proxy's log shows.`,
-		Example: `  refrain ops list
+		Example: `  refrain ops stats
+  refrain ops list
   refrain ops find POST /charges -H 'Idempotency-Key: k1' -H 'Authorization: Bearer x'
   refrain ops show 5d41402abc4b2a76
   refrain ops resolve 5d41402abc4b2a76 --did-not-happen --reason 'not in the ledger, INC-7'`,
@@ -28,7 +29,7 @@ bodies. An operation is named by its ID, or by as much of it as the proxy's log 
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(newOpsList(env), newOpsShow(env), newOpsFind(env), newOpsResolve(env))
+	cmd.AddCommand(newOpsList(env), newOpsShow(env), newOpsFind(env), newOpsResolve(env), newOpsForget(env), newOpsStats(env))
 	return cmd
 }
 
@@ -162,6 +163,8 @@ func writeOperation(out io.Writer, op *operations.Operation) error {
 // meaning says what a state needs to be said about.
 func meaning(op *operations.Operation) string {
 	switch {
+	case op.Mark:
+		return ": it is the mark of a sequence, no operation, and stays"
 	case op.Unreadable:
 		return ": its record cannot be read, and nothing can settle it"
 	case op.Unrecorded:

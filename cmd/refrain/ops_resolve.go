@@ -98,12 +98,8 @@ func (w *word) resolution() (said operations.Resolution, err error) {
 	default:
 		said.Outcome = operations.DidNotHappen
 	}
-	if said.By == "" {
-		who, err := user.Current()
-		if err != nil {
-			return said, fmt.Errorf("who are you? Say it with --by: %w", err)
-		}
-		said.By = who.Username
+	if said.By, err = whoever(said.By); err != nil {
+		return said, err
 	}
 	answer, err := newRequest("GET", "/", *w.headers)
 	if err != nil {
@@ -116,6 +112,18 @@ func (w *word) resolution() (said operations.Resolution, err error) {
 	}
 	setBody(&said, body)
 	return said, nil
+}
+
+// whoever returns the name that was given, or else that of the user who runs this.
+func whoever(by string) (string, error) {
+	if by != "" {
+		return by, nil
+	}
+	who, err := user.Current()
+	if err != nil {
+		return "", fmt.Errorf("who are you? Say it with --by: %w", err)
+	}
+	return who.Username, nil
 }
 
 // setBody puts a body into the resolution in the form that it can have in JSON.

@@ -348,6 +348,44 @@ func TestOperatorCannotResolveWhatRuns(t *testing.T) {
 	}
 }
 
+// TestOperatorForgets what is done and nothing else, and its key is new then, also after a restart.
+func TestOperatorForgets(t *testing.T) {
+	t.Parallel()
+	up := newTill(t, nil)
+	store := "pebble:" + t.TempDir()
+	p := start(t, "--upstream", up.URL, "--store", store)
+	p.unknown("cut-1")
+	p.mustPost("/charges", "k1")
+	p.mustPost("/charges", "k1") // the same bytes once more come from memory
+	if status, stdout, _ := p.ops("stats"); status != statusGood || !strings.Contains(stdout, "done     1\n") ||
+		!strings.Contains(stdout, "unknown  1  the oldest claimed 20") {
+		t.Errorf("got status %d and\n%s\nwant one done and one unknown", status, stdout)
+	}
+	for key, want := range map[string]int{"cut-1": statusFault, "k1": statusGood} {
+		status, stdout, stderr := p.ops("forget", p.find(key).ID[:16], "--yes", "--reason", "INC-8", "--by", "ann")
+		if status != want || want == statusFault && !strings.Contains(stderr, "only one that is done or expired can be forgotten") {
+			t.Errorf("%s: got status %d, %s and %s, want status %d", key, status, stdout, stderr, want)
+		}
+	}
+	if line := p.await("operation resolved by an operator"); line["by"] != "ann" || line["ending"] != "forgotten" {
+		t.Errorf("got line %v, want who and what", line)
+	}
+	if got := p.metric(`refrain_resolved_total{ending="forgotten"}`); got != "1" {
+		t.Errorf("got %q forgotten, want 1", got)
+	}
+	p.signal(syscall.SIGKILL)
+	p.wait()
+	p = start(t, "--upstream", up.URL, "--store", store)
+	for _, want := range []string{"executed", "replayed"} {
+		if resp, _ := p.mustPost("/charges", "k1"); resp.Header.Get("Idempotency-Status") != want {
+			t.Errorf("got %v, want it %s", resp.Header, want)
+		}
+	}
+	if a, b := up.charged("k1"), up.charged("cut-1"); a != 2 || b != 1 {
+		t.Errorf("charged %d and %d times, want 2 and 1", a, b)
+	}
+}
+
 func TestOpsSayWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	up := newLedger(t)
@@ -374,6 +412,9 @@ func TestOpsSayWhatIsWrong(t *testing.T) {
 		{p, "resolve 0000000000000000 --happened --did-not-happen --reason x", statusMisuse, "--happened or --did-not-happen"},
 		{p, "resolve 0000000000000000 --happened", statusMisuse, "say why, with --reason"},
 		{p, "resolve 0000000000000000 --happened --reason x", statusFault, "there is no such operation"},
+		{p, "forget 0000000000000000 --yes", statusMisuse, "say why, with --reason"},
+		{p, "forget 0000000000000000 --reason x", statusMisuse, "if that is meant, add --yes"},
+		{p, "forget 0000000000000000 --reason x --yes", statusFault, "there is no such operation"},
 	} {
 		status, _, stderr := tt.p.ops(strings.Fields(tt.args)...)
 		if status != tt.status || !strings.Contains(stderr, tt.want) {

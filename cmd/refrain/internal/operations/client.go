@@ -32,7 +32,7 @@ func NewClient(admin string) *Client {
 	}
 	return &Client{
 		base: "http://" + net.JoinHostPort(host, port) + Path,
-		http: http.Client{Timeout: timeout + 5*time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
+		http: http.Client{Timeout: statsTimeout + 5*time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 
@@ -58,6 +58,16 @@ func (c *Client) Find(ctx context.Context, r Request) (op Operation, err error) 
 // Resolve ends an unknown operation, and returns it as it is then.
 func (c *Client) Resolve(ctx context.Context, id string, r Resolution) (op Operation, err error) {
 	return op, c.call(ctx, http.MethodPost, "/"+url.PathEscape(id)+"/resolve", r, &op)
+}
+
+// Forget removes an operation that is done, and returns what is left: one that is absent.
+func (c *Client) Forget(ctx context.Context, id string, o Oblivion) (op Operation, err error) {
+	return op, c.call(ctx, http.MethodPost, "/"+url.PathEscape(id)+"/forget", o, &op)
+}
+
+// Stats counts the operations.
+func (c *Client) Stats(ctx context.Context) (s Stats, err error) {
+	return s, c.call(ctx, http.MethodGet, "/stats", nil, &s)
 }
 
 // call sends a document, unless it is nil, and reads one.

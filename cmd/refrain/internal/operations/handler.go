@@ -29,26 +29,30 @@ const Path = "/api/v1/operations"
 const (
 	// timeout bounds a request, which may have to wait for an execution in this process.
 	timeout = 10 * time.Second
-	maxBody = 8 << 20
+	// statsTimeout bounds the count, which reads every operation, within what the admin server takes to write an answer.
+	statsTimeout = 25 * time.Second
+	maxBody      = 8 << 20
 )
 
 // Handler returns the handler of Path and everything below.
 func Handler(cfg Config) http.Handler {
 	h := &handler{cfg}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+Path, document(h.list))
-	mux.HandleFunc("POST "+Path+"/identify", document(h.identify))
-	mux.HandleFunc("GET "+Path+"/{id}", document(h.show))
-	mux.HandleFunc("POST "+Path+"/{id}/resolve", document(h.resolve))
+	mux.HandleFunc("GET "+Path, document(h.list, timeout))
+	mux.HandleFunc("GET "+Path+"/stats", document(h.stats, statsTimeout))
+	mux.HandleFunc("POST "+Path+"/identify", document(h.identify, timeout))
+	mux.HandleFunc("GET "+Path+"/{id}", document(h.show, timeout))
+	mux.HandleFunc("POST "+Path+"/{id}/resolve", document(h.resolve, timeout))
+	mux.HandleFunc("POST "+Path+"/{id}/forget", document(h.forget, timeout))
 	return local(mux, cfg.Logger)
 }
 
 type handler struct{ Config }
 
-// document makes a handler of a function that returns what to answer with.
-func document(f func(*http.Request) (any, error)) http.HandlerFunc {
+// document makes a handler of a function that returns what to answer with, within that time.
+func document(f func(*http.Request) (any, error), within time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		ctx, cancel := context.WithTimeout(r.Context(), within)
 		defer cancel()
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		doc, err := f(r.WithContext(ctx))

@@ -3,6 +3,7 @@ package operations
 import (
 	"context"
 	"encoding/hex"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,24 +24,44 @@ func (h *handler) list(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	lister, err := h.lister()
-	if err != nil {
-		return nil, err
-	}
+	limit := q.Limit
 	q.Limit++ // tells whether there are more
-	all, err := lister.List(r.Context(), q)
-	if err != nil {
-		return nil, err
-	}
 	page := Page{Operations: []Operation{}}
-	for i := range all {
-		if i == q.Limit-1 {
-			page.Next = page.Operations[i-1].ID
-			break
+	for l, err := range h.listed(r.Context(), q) {
+		switch n := len(page.Operations); {
+		case err != nil:
+			return nil, err
+		case n == limit:
+			page.Next = page.Operations[n-1].ID
+			return page, nil
 		}
-		page.Operations = append(page.Operations, describe(all[i].ID, &all[i].Record))
+		page.Operations = append(page.Operations, describe(l.ID, &l.Record))
 	}
 	return page, nil
+}
+
+// listed goes through all operations that the query asks for, from its first one on, and as many at a time as its limit says. The
+// marks of sequences are none.
+func (h *handler) listed(ctx context.Context, q refrain.ListQuery) iter.Seq2[*refrain.Listed, error] {
+	return func(yield func(*refrain.Listed, error) bool) {
+		lister, err := h.lister()
+		for err == nil {
+			var page []refrain.Listed
+			if page, err = lister.List(ctx, q); err != nil {
+				break
+			}
+			for i := range page {
+				if !page[i].Record.IsMark() && !yield(&page[i], nil) {
+					return
+				}
+			}
+			if len(page) < q.Limit {
+				return
+			}
+			q.From = next(page[len(page)-1].ID)
+		}
+		yield(nil, err)
+	}
 }
 
 func (h *handler) lister() (refrain.Lister, error) {

@@ -23,6 +23,7 @@ type Operation struct {
 	Answer     *Answer   `json:"answer,omitempty"` // what is recorded, without its content
 	Unreadable bool      `json:"unreadable,omitempty"`
 	Unrecorded bool      `json:"unrecorded,omitempty"` // it has ended, and the store does not know it yet
+	Mark       bool      `json:"mark,omitempty"`       // it is no operation, but the mark of a sequence
 }
 
 // An Answer is what is told of a recorded one.
@@ -35,7 +36,7 @@ type Answer struct {
 func describe(id refrain.ID, r *refrain.Record) Operation {
 	op := Operation{
 		ID: hex.EncodeToString(id[:]), State: r.State.String(), Fence: r.Fence, Created: r.Created.UTC(),
-		Unreadable: r.State == refrain.StateUnknown && r.Token == refrain.Token{},
+		Unreadable: r.State == refrain.StateUnknown && r.Token == refrain.Token{}, Mark: r.IsMark(),
 	}
 	switch r.State {
 	case refrain.StateRunning:
@@ -55,6 +56,16 @@ type Page struct {
 	Operations []Operation `json:"operations"`
 	// Next is what to ask for after this page; empty on the last.
 	Next string `json:"next,omitempty"`
+}
+
+// Stats are how many operations there are in each state.
+type Stats struct {
+	Running int `json:"running"`
+	Unknown int `json:"unknown"`
+	Done    int `json:"done"`
+	Expired int `json:"expired"`
+	// Oldest is when the oldest unknown one was claimed.
+	Oldest time.Time `json:"oldest_unknown,omitzero"`
 }
 
 // A Request is a client's, by which its operation is found.
@@ -82,6 +93,15 @@ type Resolution struct {
 	Body    string              `json:"body,omitempty"`
 	// Binary is Body for one that is not text, in base64.
 	Binary []byte `json:"body_base64,omitempty"`
+	// Reason and By go to the log. They must hold no key.
+	Reason string `json:"reason"`
+	By     string `json:"by"`
+}
+
+// An Oblivion is an operator's order to forget an operation that is done.
+type Oblivion struct {
+	// Fence is that of the operation as the operator saw it: a newer claim is not forgotten.
+	Fence uint64 `json:"fence"`
 	// Reason and By go to the log. They must hold no key.
 	Reason string `json:"reason"`
 	By     string `json:"by"`

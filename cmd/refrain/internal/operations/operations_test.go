@@ -352,6 +352,89 @@ func TestWhatCannotBe(t *testing.T) {
 	}
 }
 
+func TestAnOperationThatIsForgottenRunsAgain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.send("s3cret-key", "X-Good")
+	op := d.find("s3cret-key")
+	said := Oblivion{Fence: op.Fence, Reason: "a mistake", By: "ann"}
+	for name, change := range map[string]func(*Oblivion){
+		"no reason": func(o *Oblivion) { o.Reason = "" },
+		"nobody":    func(o *Oblivion) { o.By = "" },
+		"no fence":  func(o *Oblivion) { o.Fence = 0 },
+	} {
+		bad := said
+		change(&bad)
+		if _, err := d.Forget(t.Context(), op.ID, bad); err == nil {
+			t.Errorf("%s: it is forgotten", name)
+		}
+	}
+	_, err := d.Forget(t.Context(), op.ID, Oblivion{Fence: op.Fence + 1, Reason: "a mistake", By: "ann"})
+	fails(t, err, 409, "changed")
+	if after, err := d.Forget(t.Context(), op.ID[:shortestName], said); err != nil || after.State != "absent" {
+		t.Fatalf("got %+v and error %v, want it forgotten", after, err)
+	}
+	_, err = d.Forget(t.Context(), op.ID, said)
+	fails(t, err, 404, "not-found")
+	if w := d.send("s3cret-key"); w.Code != 502 || d.runs.Load() != 2 {
+		t.Errorf("got %d after %d runs, want it run", w.Code, d.runs.Load())
+	}
+	said.Fence = d.find("s3cret-key").Fence
+	_, err = d.Forget(t.Context(), op.ID, said)
+	fails(t, err, 422, "wrong-state")
+	if d.find("s3cret-key").State != "unknown" {
+		t.Error("what is unknown is forgotten")
+	}
+	log := d.log.String()
+	if !strings.Contains(log, "ending=forgotten") || !strings.Contains(log, `by=ann`) || strings.Contains(log, "s3cret") {
+		t.Errorf("got log\n%s\nwant who and what, and no secret", log)
+	}
+}
+
+// TestMarksAreNoOperations: they are neither listed nor counted, and stay.
+func TestMarksAreNoOperations(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for i := range 3 {
+		if _, _, err := d.guard.Raise(t.Context(), refrain.Scope{Principal: fmt.Sprint(i)}, 7); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.guard.Close(t.Context()); err != nil { // what is tidied is tidied
+		t.Fatal(err)
+	}
+	if page, err := d.List(t.Context(), "all", 1, ""); err != nil || len(page.Operations) != 0 || page.Next != "" {
+		t.Errorf("got %+v and error %v, want no operation", page, err)
+	}
+	if s, err := d.Stats(t.Context()); err != nil || s != (Stats{}) {
+		t.Errorf("got %+v and error %v, want no operation", s, err)
+	}
+	marks, err := d.store.(refrain.Lister).List(t.Context(), refrain.ListQuery{})
+	if err != nil || len(marks) != 3 {
+		t.Fatalf("got %d marks and error %v, want 3", len(marks), err)
+	}
+	op, err := d.Get(t.Context(), marks[0].ID.String())
+	if err != nil || !op.Mark {
+		t.Errorf("got %+v and error %v, want word that it is a mark", op, err)
+	}
+}
+
+func TestStatsCountEveryOperation(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	const done = maxLimit + 7 // more than a page
+	for i := range done {
+		d.send(fmt.Sprint("good", i), "X-Good")
+	}
+	for i := range 3 {
+		d.send(fmt.Sprint("bad", i))
+	}
+	s, err := d.Stats(t.Context())
+	if oldest := d.find("bad0").Created; err != nil || s != (Stats{Unknown: 3, Done: done, Oldest: oldest}) {
+		t.Errorf("got %+v and error %v, want 3 unknown, the oldest of %s, and %d done", s, err, oldest, done)
+	}
+}
+
 // TestOnlyProgramsOfThisMachineAreAnswered: no page, no other host, nobody through a proxy.
 func TestOnlyProgramsOfThisMachineAreAnswered(t *testing.T) {
 	t.Parallel()
@@ -407,7 +490,10 @@ func TestNothingSecretIsShown(t *testing.T) {
 	d := newDesk(t)
 	d.send("s3cret-key")
 	op := d.find("s3cret-key")
-	for _, target := range []string{Path, Path + "?state=all", Path + "/" + op.ID, Path + "/" + op.ID + "/resolve", Path + "/identify"} {
+	for _, target := range []string{
+		Path, Path + "?state=all", Path + "/" + op.ID, Path + "/" + op.ID + "/resolve", Path + "/identify",
+		Path + "/" + op.ID + "/forget", Path + "/stats",
+	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			r, err := http.NewRequestWithContext(context.Background(), method, d.server.URL+target, strings.NewReader(
 				`{"method":"POST","url":"/charges","headers":{"Idempotency-Key":["s3cret-key"],"Authorization":["Bearer s3cret"]}}`))

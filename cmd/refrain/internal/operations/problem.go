@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,12 +32,13 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, refrain.ErrChanged):
 		return problem(http.StatusConflict, "changed", "the operation has changed since you looked at it; look again")
 	case errors.Is(err, refrain.ErrWrongState):
-		return problem(http.StatusUnprocessableEntity, "wrong-state", "%s; only an unknown operation can be resolved", err)
+		return problem(http.StatusUnprocessableEntity, "wrong-state",
+			"%s; only an unknown operation can be resolved, and only one that is done or expired forgotten", err)
 	case errors.Is(err, refrain.ErrUnrecorded):
 		return problem(http.StatusConflict, "unrecorded", "the operation has ended, and its own outcome waits for the store")
 	case errors.Is(err, refrainhttp.ErrNoOperation):
 		return problem(http.StatusUnprocessableEntity, "no-operation", "%s", err)
-	case errors.Is(err, refrain.ErrUnavailable):
+	case errors.Is(err, refrain.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return problem(http.StatusServiceUnavailable, "unavailable", "the store did not answer; look again before you repeat it")
 	}
 	if own, ok := errors.AsType[*Problem](err); ok {

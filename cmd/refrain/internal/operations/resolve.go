@@ -10,7 +10,7 @@ import (
 // maxWords bounds what goes to the log.
 const maxWords = 1000
 
-// resolve ends an unknown operation by hand. The guard writes the line of the audit, with who and why.
+// resolve ends an unknown operation by hand.
 func (h *handler) resolve(r *http.Request) (any, error) {
 	var said Resolution
 	if err := decode(r, &said); err != nil {
@@ -21,17 +21,36 @@ func (h *handler) resolve(r *http.Request) (any, error) {
 		return nil, err
 	}
 	res.Keep = h.Keep()
+	return h.end(r, &res)
+}
+
+// end carries out what an operator says of the operation that the path names. The guard writes the line of the audit, with who
+// and why.
+func (h *handler) end(r *http.Request, res *refrain.Resolution) (any, error) {
 	id, err := h.find(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
-	record, err := h.Guard.Resolve(r.Context(), id, res)
+	record, err := h.Guard.Resolve(r.Context(), id, *res)
 	if err != nil {
 		p := problemOf(err)
-		h.Logger.Warn("resolution refused", "op", id, "fence", said.Fence, "outcome", said.Outcome, "by", said.By, "why", p.Code)
+		h.Logger.Warn("resolution refused", "op", id, "fence", res.Fence, "ending", res.Ending, "by", res.By, "why", p.Code)
 		return nil, p
 	}
 	return describe(id, &record), nil
+}
+
+// audited reports what is missing of who, why and what.
+func audited(fence uint64, reason, by string) error {
+	switch {
+	case reason == "" || len(reason) > maxWords:
+		return unfit("reason must say why, in 1 to %d characters; it goes to the log", maxWords)
+	case by == "" || len(by) > maxWords:
+		return unfit("by must say who it is, in 1 to %d characters; it goes to the log", maxWords)
+	case fence == 0:
+		return unfit("fence is missing: the number of the claim that you looked at")
+	}
+	return nil
 }
 
 func unfit(format string, args ...any) error {
@@ -40,14 +59,11 @@ func unfit(format string, args ...any) error {
 
 func (s *Resolution) resolution() (refrain.Resolution, error) {
 	res := refrain.Resolution{Fence: s.Fence, By: s.By, Reason: s.Reason}
+	if err := audited(s.Fence, s.Reason, s.By); err != nil {
+		return res, err
+	}
 	answered := s.Status != 0 || len(s.Headers) > 0 || s.Body != "" || s.Binary != nil
 	switch {
-	case s.Reason == "" || len(s.Reason) > maxWords:
-		return res, unfit("reason must say why, in 1 to %d characters; it goes to the log", maxWords)
-	case s.By == "" || len(s.By) > maxWords:
-		return res, unfit("by must say who resolves it, in 1 to %d characters; it goes to the log", maxWords)
-	case s.Fence == 0:
-		return res, unfit("fence is missing: the number of the claim that you looked at")
 	case s.Outcome == DidNotHappen && answered:
 		return res, unfit("what did not happen has no answer; remove status, headers and body")
 	case s.Outcome == DidNotHappen:

@@ -1,0 +1,92 @@
+package refrainhttp_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// A transaction says whether it will be committed.
+type transaction struct{ commits bool }
+
+// SettleTx makes faultyStore a refrain.TxSettler: of a transaction that commits everybody sees what it settled.
+func (f *faultyStore) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (refrain.Record, error) {
+	if tx.(transaction).commits {
+		return f.Store.Settle(ctx, e)
+	}
+	cur, err := f.Get(ctx, e.ID)
+	if err != nil {
+		return refrain.Record{}, err
+	}
+	next, _, err := e.Apply(cur, time.Now())
+	return next, err
+}
+
+// finishesIn is a handler that records an answer in a transaction and then answers with the status.
+func finishesIn(t *testing.T, tx transaction, status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		o, err := refrainhttp.NewOutcome(201, http.Header{"X-From": {"the record"}}, []byte("recorded"))
+		if err == nil {
+			err = refrain.FromContext(r.Context()).FinishTx(r.Context(), tx, o)
+		}
+		if err != nil {
+			t.Errorf("FinishTx: %v", err)
+		}
+		w.Header().Set("X-From", "the handler")
+		w.Header().Set("X-Of-The-Handler", "1")
+		if status == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		http.Error(w, "of the handler", status)
+	}
+}
+
+func TestCommittedAnswerIsGiven(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{201, 409, 429, 500} {
+		s := newSite(t, oneRoute(atOnce()), finishesIn(t, transaction{commits: true}, status))
+		first := s.do(post("k", "{}"))
+		if first.code != 201 || first.body != "recorded" || first.header.Get("X-From") != "the record" ||
+			first.header.Get("X-Of-The-Handler") != "" {
+			t.Errorf("handler said %d: got %s, want the recorded answer", status, first)
+		}
+		if first.status() != "executed" || first.replayed() || first.header.Get("Idempotency-Expires") == "" {
+			t.Errorf("handler said %d: got %s, want it marked as executed", status, first)
+		}
+		s.same(first, s.do(post("k", "{}")))
+		s.ran(1)
+		if r := s.do(post("", "{}")); r.code != status || r.header.Get("X-From") != "the handler" {
+			t.Errorf("without a key: got %s, want the handler's %d", r, status)
+		}
+	}
+}
+
+func TestRolledBackAnswerIsClassified(t *testing.T) {
+	t.Parallel()
+	for status, runs := range map[int]int64{422: 1, 429: 2, 500: 2} {
+		s := newSite(t, oneRoute(atOnce()), finishesIn(t, transaction{}, status))
+		for range 2 {
+			if r := s.do(post("k", "{}")); r.code != status || r.header.Get("X-From") != "the handler" || r.status() == "unknown" {
+				t.Errorf("got %s, want the handler's %d", r, status)
+			}
+		}
+		s.ran(runs)
+	}
+}
+
+func TestPanicAfterCommit(t *testing.T) {
+	t.Parallel()
+	for commits, code := range map[bool]int{true: 201, false: 0} {
+		s := newSite(t, oneRoute(atOnce()), finishesIn(t, transaction{commits}, 0))
+		if r := s.try(t.Context(), post("k", "{}")); r.err == nil {
+			t.Errorf("got %s of a handler that panicked", r)
+		}
+		if r := s.try(t.Context(), post("k", "{}")); r.code != code {
+			t.Errorf("committed %v: got %s, want %d", commits, r, code)
+		}
+	}
+}
