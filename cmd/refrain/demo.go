@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -32,6 +33,9 @@ charged nor reported, or if the storm was none.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if err := demo.CheckStore(cfg.Store); err != nil {
+				return misuse{fmt.Errorf("flag --store: %w", err)}
+			}
 			cfg.Out, cfg.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return demo.Run(ctx, cfg)
 		},

@@ -20,22 +20,26 @@ type server interface {
 // trials are the servers that the demo can start, by the scheme of their stores.
 func trials() map[string]func(ctx context.Context, dir string) (server, error) {
 	return map[string]func(ctx context.Context, dir string) (server, error){
-		"redis":    func(ctx context.Context, dir string) (server, error) { return servers.StartRedis(ctx, dir) },
-		"postgres": func(ctx context.Context, dir string) (server, error) { return servers.StartPostgres(ctx, dir) },
-		"mysql":    func(ctx context.Context, dir string) (server, error) { return servers.StartMariaDB(ctx, dir) },
+		"redis": func(ctx context.Context, dir string) (server, error) { return servers.StartRedis(ctx, dir) },
 	}
+}
+
+// CheckStore returns what is wrong with a Config's Store, or nil.
+func CheckStore(store string) error {
+	scheme, rest, _ := strings.Cut(store, ":")
+	if trials()[scheme] == nil && rest == "" && store != "" {
+		return fmt.Errorf("there is no server to start for %q; write redis:, postgres:, mysql:, or a store's URL", store)
+	}
+	return nil
 }
 
 // store returns the URL of the store that the proxy uses, empty for the embedded one. A scheme alone, such as "redis:", starts
 // a server of that kind.
 func (d *demo) store(ctx context.Context) (url string, stop func() error, err error) {
 	scheme, rest, _ := strings.Cut(d.cfg.Store, ":")
-	start, known := trials()[scheme]
-	switch {
-	case rest != "" || d.cfg.Store == "":
+	start := trials()[scheme]
+	if rest != "" || start == nil {
 		return d.cfg.Store, func() error { return nil }, nil
-	case !known:
-		return "", nil, fmt.Errorf("there is no server to start for %q; write redis:, postgres:, mysql:, or a store's URL", d.cfg.Store)
 	}
 	// A folder of its own, for the server may run as somebody who cannot enter the demo's.
 	dir, err := os.MkdirTemp("", "refrain-demo-store-")
