@@ -12,8 +12,7 @@ import (
 
 // connect opens the store that a networked store's URL names.
 func connect(ctx context.Context, url config.Store, log *slog.Logger) (shared, error) {
-	switch {
-	case strings.HasPrefix(url.Scheme, "redis"):
+	if strings.HasPrefix(url.Scheme, "redis") {
 		return redisstore.Open(ctx, url.URL, redisstore.Config{Logger: log})
 	}
 	return nil, fmt.Errorf("no store of scheme %s", url.Scheme)
