@@ -12,15 +12,28 @@ import (
 )
 
 // A server is one that keeps a store, started for the demo.
-type server interface {
-	URL() string
-	Stop() error
+type server struct {
+	url  string
+	stop func() error
 }
 
-// trials are the servers that the demo can start, by the scheme of their stores.
+// trials are what starts servers, by the scheme of their stores.
 func trials() map[string]func(ctx context.Context, dir string) (server, error) {
 	return map[string]func(ctx context.Context, dir string) (server, error){
-		"redis": func(ctx context.Context, dir string) (server, error) { return servers.StartRedis(ctx, dir) },
+		"postgres": func(ctx context.Context, dir string) (server, error) {
+			s, err := servers.StartPostgres(ctx, dir)
+			if err != nil {
+				return server{}, err
+			}
+			return server{s.URL("postgres"), s.Stop}, nil
+		},
+		"redis": func(ctx context.Context, dir string) (server, error) {
+			s, err := servers.StartRedis(ctx, dir)
+			if err != nil {
+				return server{}, err
+			}
+			return server{s.URL(), s.Stop}, nil
+		},
 	}
 }
 
@@ -51,11 +64,11 @@ func (d *demo) store(ctx context.Context) (url string, stop func() error, err er
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	stop = func() error { return errors.Join(s.Stop(), os.RemoveAll(dir)) }
-	if err := d.migrate(ctx, s.URL()); err != nil {
+	stop = func() error { return errors.Join(s.stop(), os.RemoveAll(dir)) }
+	if err := d.migrate(ctx, s.url); err != nil {
 		return "", nil, errors.Join(err, stop())
 	}
-	return s.URL(), stop, nil
+	return s.url, stop, nil
 }
 
 // migrate makes the schema of a store in a SQL database.

@@ -7,12 +7,16 @@ import (
 	"strings"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/pgstore"
 	"github.com/refrain-dev/refrain/redisstore"
 )
 
 // connect opens the store that a networked store's URL names.
 func connect(ctx context.Context, url config.Store, log *slog.Logger) (shared, error) {
-	if strings.HasPrefix(url.Scheme, "redis") {
+	switch {
+	case strings.HasPrefix(url.Scheme, "postgres"):
+		return pgstore.Open(ctx, url.URL, pgstore.Config{Logger: log})
+	case strings.HasPrefix(url.Scheme, "redis"):
 		return redisstore.Open(ctx, url.URL, redisstore.Config{Logger: log})
 	}
 	return nil, fmt.Errorf("no store of scheme %s", url.Scheme)
