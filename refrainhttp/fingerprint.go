@@ -54,6 +54,21 @@ func newFingerprinter(f Fingerprint) (fingerprinter, error) {
 	return p, err
 }
 
+// readWith has the key's places in a body of JSON found in the pass that makes its canonical form.
+func (p *fingerprinter) readWith(k *keyReader) error {
+	for i := range k.sources {
+		for _, at := range k.sources[i].pointers() {
+			if p.fields == nil {
+				p.fields = &selector{included: true}
+			}
+			if err := at.join(p.fields); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // What a body was compared as is part of the digest: no canonical form can equal a raw one.
 const (
 	bodyNone  = 'n'
@@ -75,7 +90,7 @@ func (p *fingerprinter) digest1(r *http.Request, body []byte, work *workspace) r
 	for _, name := range p.headers {
 		b = appendLines(b, r.Header[name])
 	}
-	b = p.appendBody(b, contentType, body, &work.json)
+	b = p.appendBody(b, contentType, body, work)
 	work.b = b
 	return sha256.Sum256(b)
 }
@@ -89,14 +104,14 @@ func appendIf(b []byte, counts bool, s string) []byte {
 }
 
 // appendBody appends what the body is compared by. It comes last and needs no length.
-func (p *fingerprinter) appendBody(b []byte, contentType []string, body []byte, json *canonicaliser) []byte {
+func (p *fingerprinter) appendBody(b []byte, contentType []string, body []byte, work *workspace) []byte {
 	if p.body == BodyNone {
 		return append(b, bodyNone)
 	}
 	start, media := len(b), essence(contentType)
 	switch {
 	case p.body == BodyJSON || p.body == BodyAuto && isJSON(media):
-		if b, ok := json.append(append(b, bodyJSON), body, p.fields); ok {
+		if b, ok := work.appendCanonical(append(b, bodyJSON), body, p.fields); ok {
 			return b
 		}
 	case p.body == BodyAuto && media == "application/x-www-form-urlencoded":

@@ -72,25 +72,39 @@ func headerFinder(name string) func(*http.Request) (string, error) {
 
 func cookieFinder(label, name string) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
-		if values := cookies(r, name); len(values) > 0 {
+		var room [4]string
+		if values := cookies(room[:0], r, name); len(values) > 0 {
 			return credential(label, values), nil
 		}
 		return "", nil
 	}
 }
 
-// cookies returns all values that a request has for a cookie: of two, who reads the second sees another caller than who reads
-// the first. Quotes are part of a value: not every reader takes them off.
-func cookies(r *http.Request, name string) (values []string) {
-	for _, c := range r.CookiesNamed(name) {
-		switch {
-		case c.Quoted:
-			values = append(values, `"`+c.Value+`"`)
-		case c.Value != "":
-			values = append(values, c.Value)
+// cookies appends all values that a request has for a cookie, those that Request.CookiesNamed returns: of two, who reads the
+// second sees another caller than who reads the first. Quotes are part of a value: not every reader takes them off.
+func cookies(values []string, r *http.Request, name string) []string {
+	for _, line := range r.Header["Cookie"] {
+		for part := range strings.SplitSeq(line, ";") {
+			label, value, _ := strings.Cut(strings.Trim(part, " \t\r\n"), "=")
+			if strings.TrimRight(label, " \t\r\n") == name && value != "" && isCookieValue(value) {
+				values = append(values, value)
+			}
 		}
 	}
 	return values
+}
+
+// isCookieValue reports whether net/http takes a value for one, with its quotes.
+func isCookieValue(s string) bool {
+	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == ';' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // of returns the principal, "" if the request has none here.
