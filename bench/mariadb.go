@@ -49,7 +49,7 @@ func (b *bench) mariadb(ctx context.Context) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.db.Close()
+	defer func() { _ = p.db.Close() }()
 	parties := [2]side{
 		{"Refrain", func() (float64, error) {
 			return spread(b.plan.turn(), sqlConnections, func(int) error { return execute(ctx, s) })
@@ -120,12 +120,13 @@ func (p *plainRows) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	insert, err := conn.PrepareContext(ctx,
+	insert, err := conn.PrepareContext(ctx, //nolint:sqlclosecheck // it ends with the pool
 		"INSERT INTO plain (id, token, fingerprint, state, fence, created, lease) VALUES (?, ?, ?, 1, 1, ?, ?)")
 	if err != nil {
 		return err
 	}
-	update, err := conn.PrepareContext(ctx, "UPDATE plain SET state = 3, retain = ?, forget = ?, outcome = ? WHERE id = ? AND token = ?")
+	update, err := conn.PrepareContext(ctx, //nolint:sqlclosecheck // as above
+		"UPDATE plain SET state = 3, retain = ?, forget = ?, outcome = ? WHERE id = ? AND token = ?")
 	p.insert, p.update = append(p.insert, insert), append(p.update, update)
 	return err
 }

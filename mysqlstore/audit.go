@@ -47,7 +47,7 @@ func (s *settings) remarks(cfg *Config) []refrain.Remark {
 		if cfg.AllowGalera {
 			grade = refrain.GradeWarn
 		}
-		add(grade, "wsrep_on", "a Galera cluster loses updates and reads what is stale: use one server, or semi-synchronous replication")
+		add(grade, "wsrep_on", "a Galera cluster loses updates and reads what is stale: use semi-synchronous replication")
 	}
 	if s.flushes() {
 		add(refrain.GradeOK, "innodb_flush_log_at_trx_commit", "%s: a commit is on the disk", s.flush)
@@ -87,8 +87,10 @@ func (s *settings) remarkReplicas(add func(refrain.Grade, string, string, ...any
 	case s.semi.clients == 0 || !on(s.semi.status):
 		add(refrain.GradeWarn, "rpl_semi_sync", "no replica confirms: a failover loses commits")
 	case s.semi.point != "AFTER_SYNC":
-		add(refrain.GradeWarn, "rpl_semi_sync_master_wait_point", "%s: others see a commit that no replica has; set it to AFTER_SYNC", s.semi.point)
+		add(refrain.GradeWarn, "rpl_semi_sync_master_wait_point",
+			"%s: others see a commit that no replica has; set it to AFTER_SYNC", s.semi.point)
 	default:
-		add(refrain.GradeWarn, "rpl_semi_sync_master_timeout", "%s: it gives up waiting for the replica then; set it to its maximum", s.semi.timeout)
+		add(refrain.GradeWarn, "rpl_semi_sync_master_timeout",
+			"%s: it gives up waiting for the replica then; set it to its maximum", s.semi.timeout)
 	}
 }

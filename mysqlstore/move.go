@@ -96,21 +96,22 @@ func (s *Store) run(ctx context.Context, m move) (made bool, err error) {
 		return false, err
 	}
 	defer conn.Close()
-	query := "START TRANSACTION;\n"
+	var query strings.Builder
+	query.WriteString("START TRANSACTION;\n")
 	var args []any
 	for i, st := range m {
-		query += strings.ReplaceAll(st.query, "{db}", "") + ";\n"
+		query.WriteString(strings.ReplaceAll(st.query, "{db}", "") + ";\n")
 		args = append(args, st.args...)
 		if i == 0 {
-			query += "SET @refrain_n = ROW_COUNT();\n"
+			query.WriteString("SET @refrain_n = ROW_COUNT();\n")
 		}
 	}
-	query += `SET @refrain_do = IF(@refrain_n = 1, 'COMMIT', 'DO 0');
+	query.WriteString(`SET @refrain_do = IF(@refrain_n = 1, 'COMMIT', 'DO 0');
 PREPARE refrain_do FROM @refrain_do;
 EXECUTE refrain_do;
-SELECT @refrain_n`
+SELECT @refrain_n`)
 	var n int
-	if err := conn.QueryRowContext(ctx, query, args...).Scan(&n); err != nil {
+	if err := conn.QueryRowContext(ctx, query.String(), args...).Scan(&n); err != nil {
 		return false, errors.Join(err, abandon(ctx, conn))
 	}
 	if n != 1 {

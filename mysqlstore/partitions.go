@@ -113,12 +113,14 @@ func (p *partitions) ensure(ctx context.Context, table string, b bucket) bool {
 	if there || paused {
 		return there
 	}
-	_, err := p.store.db.ExecContext(ctx, fmt.Sprintf("ALTER TABLE %s ADD PARTITION (PARTITION %s VALUES IN (%d))", table, b.name(), b))
+	_, err := p.store.db.ExecContext(ctx,
+		fmt.Sprintf("ALTER TABLE %s ADD PARTITION (PARTITION %s VALUES IN (%d))", table, b.name(), b))
 	if n := number(err); err == nil || n == errSamePartition || n == errDuplicateValue {
 		p.mark(table, b, true)
 		return true
 	}
-	p.store.log.Warn("a partition cannot be made now; what it is for will be removed row by row", "table", table, "err", unavailable(err))
+	p.store.log.Warn("a partition cannot be made now; what it is for will be removed row by row",
+		"table", table, "err", unavailable(err))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pause = time.Now().Add(10 * time.Second)

@@ -32,7 +32,9 @@ func (r *row) scan(rows *sql.Rows) (id refrain.ID, err error) {
 		return id, err
 	}
 	copy(id[:], key)
-	r.bad = len(key) != len(id) || copy(r.record.Token[:], token) != len(token) || copy(r.record.Fingerprint[:], fingerprint) != len(fingerprint)
+	copy(r.record.Token[:], token)
+	copy(r.record.Fingerprint[:], fingerprint)
+	r.bad = len(key) != len(id) || len(token) != len(r.record.Token) || len(fingerprint) != len(r.record.Fingerprint)
 	r.record.Created, r.record.Lease, r.settled = at(created), at(lease), at(settled)
 	r.record.Retain, r.record.Forget = at(retain), at(forget)
 	switch {
@@ -78,16 +80,6 @@ func (f *found) current() *row {
 		return f.live
 	}
 	return nil
-}
-
-// floor returns the greatest fence that is known here.
-func (f *found) floor() (n uint64) {
-	for _, r := range []*row{f.live, f.done} {
-		if r != nil {
-			n = max(n, r.record.Fence)
-		}
-	}
-	return n
 }
 
 // head returns the operation's record as of the moment, without its outcome. One that cannot be read, or that contradicts

@@ -68,7 +68,8 @@ const (
 	txStore = "SELECT (SELECT value FROM {db}refrain_meta WHERE name = 'identity'), " + nowSQL
 	txLive  = `SELECT 0, id, state, token, fence, fingerprint, created, lease, 0, 0, 0, 0, 0, answer
 FROM {db}refrain_live WHERE id = ? FOR UPDATE`
-	txDone = `SELECT 1, d.id, 3, d.token, d.fence, d.fingerprint, d.created, 0, d.settled, d.retain, d.forget, d.bucket, d.kept, o.record
+	txDone = `SELECT 1, d.id, 3, d.token, d.fence, d.fingerprint, d.created, 0, d.settled, d.retain, d.forget,
+	d.bucket, d.kept, o.record
 FROM {db}refrain_done d LEFT JOIN {db}refrain_outcomes o ON o.fence = d.fence AND o.bucket = d.kept
 WHERE d.id = ? LOCK IN SHARE MODE`
 )
