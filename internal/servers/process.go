@@ -117,6 +117,7 @@ func (p *Process) Stop() error {
 	_ = p.cmd.Process.Signal(cmp.Or(p.Ends, os.Interrupt))
 	select {
 	case <-p.done:
+		_ = killGroup(p.cmd.Process) // what it has left behind
 		return nil
 	case <-time.After(30 * time.Second):
 		return errors.Join(fmt.Errorf("%s did not end within 30 seconds", p.Name), p.Kill())

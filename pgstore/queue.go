@@ -1,0 +1,131 @@
+package pgstore
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/refrain-dev/refrain"
+)
+
+const (
+	maxGroup      = 128     // requests
+	maxGroupBytes = 4 << 20 // of outcomes
+)
+
+// A queue holds the requests that wait for a transaction. Of one operation only one request is in a transaction at a time.
+type queue struct {
+	mu     sync.Mutex
+	filled sync.Cond
+	turns  map[refrain.ID]*turn
+	ready  list.List // of *turn that have a request and none that flies
+	closed error
+}
+
+// A turn is an operation's place in the queue.
+type turn struct {
+	waiting list.List // of *request
+	flies   bool      // one of its requests is in a transaction
+	place   *list.Element
+}
+
+func newQueue() *queue {
+	q := &queue{turns: make(map[refrain.ID]*turn)}
+	q.filled.L = &q.mu
+	return q
+}
+
+// add puts a request into the queue, unless its caller has left.
+func (q *queue) add(r *request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case r.left:
+		return
+	case q.closed != nil:
+		r.answer(q.closed)
+		return
+	}
+	t := q.turns[r.id]
+	if t == nil {
+		t = &turn{}
+		q.turns[r.id] = t
+	}
+	r.place = t.waiting.PushBack(r)
+	q.advance(r.id, t)
+}
+
+// advance sees to it that a turn is where it belongs.
+func (q *queue) advance(id refrain.ID, t *turn) {
+	switch {
+	case t.flies:
+	case t.waiting.Len() == 0:
+		if t.place != nil {
+			q.ready.Remove(t.place)
+		}
+		delete(q.turns, id)
+	case t.place == nil:
+		t.place = q.ready.PushBack(t)
+		q.filled.Signal()
+	}
+}
+
+// leave takes a request out whose caller does not wait any more. One that flies goes on.
+func (q *queue) leave(r *request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r.left = true
+	if r.place != nil {
+		t := q.turns[r.id]
+		t.waiting.Remove(r.place)
+		r.place = nil
+		q.advance(r.id, t)
+	}
+}
+
+// take waits for requests and returns as many as fit into one transaction, or nil when the queue is closed.
+func (q *queue) take() []*request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.ready.Len() == 0 {
+		if q.closed != nil {
+			return nil
+		}
+		q.filled.Wait()
+	}
+	var group []*request
+	for size := 0; q.ready.Len() > 0 && len(group) < maxGroup && size < maxGroupBytes; {
+		t := q.ready.Remove(q.ready.Front()).(*turn)
+		r := t.waiting.Remove(t.waiting.Front()).(*request)
+		t.place, t.flies, r.place = nil, true, nil
+		group = append(group, r)
+		size += r.size()
+	}
+	return group
+}
+
+// land lets the next requests of the operations have their turn.
+func (q *queue) land(group []*request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range group {
+		t := q.turns[r.id]
+		t.flies = false
+		q.advance(r.id, t)
+	}
+}
+
+// close answers those that wait with the error, and all that come.
+func (q *queue) close(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = err
+	for _, t := range q.turns {
+		for t.waiting.Len() > 0 {
+			r := t.waiting.Remove(t.waiting.Front()).(*request)
+			r.place = nil
+			r.answer(err)
+		}
+	}
+	q.ready.Init()
+	q.filled.Broadcast()
+}

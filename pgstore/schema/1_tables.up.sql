@@ -1,0 +1,75 @@
+-- Who this store is: a schema that was made anew is another store, and its secret keys other hashes.
+CREATE TABLE identity (
+	one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+	name    uuid NOT NULL DEFAULT gen_random_uuid(),
+	secret  bytea NOT NULL DEFAULT sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8')),
+	created timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO identity DEFAULT VALUES;
+
+-- Fences only grow, whatever is released or forgotten.
+CREATE SEQUENCE fence;
+
+-- What is claimed and has not ended: small, and the only table whose rows change.
+CREATE TABLE live (
+	id          bytea PRIMARY KEY CHECK (octet_length(id) = 32),
+	token       bytea NOT NULL CHECK (octet_length(token) = 16),
+	fence       bigint NOT NULL,
+	fingerprint bytea NOT NULL CHECK (octet_length(fingerprint) = 32),
+	created     timestamptz NOT NULL,
+	lease       timestamptz,                    -- null: its owner said that nobody knows
+	answered    boolean NOT NULL DEFAULT false  -- and there is an answer that does not tell, in outcome_0
+) WITH (
+	fillfactor = 70, -- a renewal stays in its page
+	autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0
+);
+
+-- What is done, by when it is forgotten: a bucket is a partition that is dropped when all in it is forgotten. An operation is in
+-- live or alive in one bucket of done, never in two places.
+CREATE TABLE done (
+	id          bytea NOT NULL,
+	bucket      bigint NOT NULL,
+	token       bytea NOT NULL,
+	fence       bigint NOT NULL,
+	fingerprint bytea NOT NULL,
+	created     timestamptz NOT NULL,
+	retain      timestamptz NOT NULL,
+	forget      timestamptz NOT NULL,
+	kept        bigint,                         -- the bucket of its outcome
+	PRIMARY KEY (id, bucket)
+) PARTITION BY LIST (bucket);
+
+-- Outcomes, by when their retention ends, each under the fence of its claim: in the order in which they come.
+CREATE TABLE outcome (
+	fence   bigint NOT NULL,
+	bucket  bigint NOT NULL,
+	expires timestamptz,                        -- in bucket 0: when it may be deleted, if it is not that of a row in live
+	status  integer NOT NULL,
+	omitted boolean NOT NULL,
+	meta    bytea NOT NULL,
+	body    bytea NOT NULL,
+	PRIMARY KEY (fence, bucket)
+) PARTITION BY LIST (bucket);
+
+-- Bucket 0 takes what has no bucket yet, and is swept row by row.
+CREATE TABLE done_0 PARTITION OF done FOR VALUES IN (0);
+CREATE TABLE outcome_0 PARTITION OF outcome FOR VALUES IN (0);
+CREATE INDEX ON done_0 (forget);
+CREATE INDEX ON outcome_0 (expires);
+
+-- The buckets that there are. A bucket is its width in seconds as a power of two, and how many of them have passed since 1970.
+CREATE TABLE bucket (
+	of     text NOT NULL CHECK (of IN ('done', 'outcome')),
+	bucket bigint NOT NULL,
+	ends   timestamptz NOT NULL,                -- when all in it is over
+	PRIMARY KEY (of, bucket)
+);
+
+-- All that is known.
+CREATE VIEW known AS
+SELECT id, true AS live, 0::bigint AS bucket, token, fence, fingerprint, created, lease, NULL::timestamptz AS retain,
+	'infinity'::timestamptz AS forget, CASE WHEN answered THEN 0::bigint END AS kept
+FROM live
+UNION ALL
+SELECT id, false, bucket, token, fence, fingerprint, created, NULL::timestamptz, retain, forget, kept
+FROM done;

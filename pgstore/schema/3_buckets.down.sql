@@ -1,0 +1,1 @@
+DROP FUNCTION sweep, close_bucket, open_bucket;

@@ -1,0 +1,68 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// Claim implements refrain.Store.
+func (s *Store) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	c.Lease = c.Lease.Truncate(time.Microsecond) // the database's time has no more digits
+	r := newRequest(c.ID)
+	r.claim = &c
+	if err := s.do(ctx, r); err != nil {
+		return refrain.Decision{}, fmt.Errorf("claiming %v: %w", c.ID, err)
+	}
+	return r.decision, nil
+}
+
+// Settle implements refrain.Store.
+func (s *Store) Settle(ctx context.Context, e refrain.Settlement) (refrain.Record, error) {
+	e.Retention, e.Tombstone = e.Retention.Truncate(time.Microsecond), e.Tombstone.Truncate(time.Microsecond)
+	r := newRequest(e.ID)
+	r.settlement = &e
+	if err := s.do(ctx, r); err != nil {
+		return refrain.Record{}, fmt.Errorf("settling %v: %w", e.ID, err)
+	}
+	return r.record, nil
+}
+
+// Renew implements refrain.Store.
+func (s *Store) Renew(ctx context.Context, n refrain.Renewal) error {
+	n.Lease = n.Lease.Truncate(time.Microsecond)
+	r := newRequest(n.ID)
+	r.renewal = &n
+	if err := s.do(ctx, r); err != nil {
+		return fmt.Errorf("renewing %v: %w", n.ID, err)
+	}
+	return nil
+}
+
+// Get implements refrain.Store.
+func (s *Store) Get(ctx context.Context, id refrain.ID) (refrain.Record, error) {
+	seen, err := s.find(ctx, id)
+	if err != nil {
+		return refrain.Record{}, fmt.Errorf("reading %v: %w", id, err)
+	}
+	return seen.record().At(seen.at), nil
+}
+
+func (s *Store) find(ctx context.Context, id refrain.ID) (seen sighting, err error) {
+	conn, release, err := s.reader(ctx)
+	if err != nil {
+		return seen, err
+	}
+	defer release()
+	var p params
+	p.add(oidUUID, s.name[:])
+	p.add(oidBytea, id[:])
+	res := conn.PgConn().ExecParams(ctx, s.calls.find, p.values, p.oids, p.formats(), binaryFormat)
+	for res.NextRow() {
+		seen.decode(res.Values())
+	}
+	_, err = res.Close()
+	return seen, s.fault(err)
+}

@@ -1,0 +1,209 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// An identity is that of a database. Its secret is in a key of the store's, and its mark is in every tag, where each script
+// looks for it: no script decides in a database that is not the one it was, not even in a part of one.
+type identity struct {
+	secret [32]byte
+	mark   string // 16 bytes, derived from the secret
+	name   string // the mark in hexadecimal
+}
+
+func newIdentity(secret [32]byte) *identity {
+	sum := sha256.Sum256(append([]byte("refrain identity\x00"), secret[:]...))
+	return &identity{secret, string(sum[:16]), hex.EncodeToString(sum[:16])}
+}
+
+// making begins the value of the store's key until every tag has the mark.
+const making = "making "
+
+// parseIdentity reads the store's key.
+func parseIdentity(value string) (id *identity, complete bool, err error) {
+	text, incomplete := strings.CutPrefix(value, making)
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != 32 {
+		return nil, false, errors.New("the key of the store's identity cannot be read")
+	}
+	return newIdentity([32]byte(b)), !incomplete, nil
+}
+
+func (id *identity) value() string { return hex.EncodeToString(id.secret[:]) }
+
+// findIdentity returns the database's identity, makes one for a database that never had any, and restores a lost one if an
+// operator says so.
+func (s *Store) findIdentity(ctx context.Context) (*identity, error) {
+	value, err := s.get(ctx, s.names.store)
+	if err != nil {
+		return nil, err
+	}
+	marks, err := s.marks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if value == "" {
+		return s.makeIdentity(ctx, marks)
+	}
+	id, complete, err := parseIdentity(value)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.cfg.Identity != "" && s.cfg.Identity != id.name:
+		return nil, s.lost(s.cfg.Identity, id.name, "all")
+	case !complete: // whoever began has ended, or is not done yet
+		return id, s.install(ctx, id)
+	case marks[id.mark] == tagCount:
+		return id, nil
+	}
+	return id, s.restore(ctx, id, marks)
+}
+
+// makeIdentity begins in a database that has no identity.
+func (s *Store) makeIdentity(ctx context.Context, marks map[string]int) (*identity, error) {
+	if was := s.formerly(marks); was != "" {
+		if yes, err := s.confirmed(ctx, was); err != nil || !yes {
+			return nil, errors.Join(s.lost(was, "", partOf(tagCount-marks[""])), err)
+		}
+	}
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails since Go 1.24
+	id := newIdentity(secret)
+	_, err := s.client.Do(ctx, s.client.B().Set().Key(s.names.store).Value(making+id.value()).Nx().Build()).ToString()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		return nil, s.describe(fmt.Errorf("making the identity: %w", err))
+	}
+	value, err := s.get(ctx, s.names.store) // somebody else may have been quicker
+	if err != nil {
+		return nil, err
+	}
+	if id, _, err = parseIdentity(value); err != nil {
+		return nil, err
+	}
+	return id, s.install(ctx, id)
+}
+
+// formerly returns the name of the identity that the database had before, as far as can be told.
+func (s *Store) formerly(marks map[string]int) (name string) {
+	most := 0
+	for mark, n := range marks {
+		if mark != "" && n > most {
+			most, name = n, hex.EncodeToString([]byte(mark))
+		}
+	}
+	if s.cfg.Identity != "" {
+		return s.cfg.Identity
+	}
+	return name
+}
+
+// install gives the database the identity. Doing it twice does no harm.
+func (s *Store) install(ctx context.Context, id *identity) error {
+	adopt := make(rueidis.Commands, 0, tagCount)
+	for _, tag := range s.names.tags {
+		adopt = append(adopt, adoptScript.command(s.client.B(), false, []string{tag}, []string{id.mark}))
+	}
+	for _, r := range s.client.DoMulti(ctx, adopt...) {
+		if err := r.Error(); err != nil {
+			return s.describe(fmt.Errorf("writing the identity: %w", err))
+		}
+	}
+	b := s.client.B()
+	for _, c := range []rueidis.Completed{
+		b.Set().Key(s.names.store).Value(id.value()).Build(), b.Del().Key(s.names.confirm).Build(),
+	} {
+		if err := s.client.Do(ctx, c).Error(); err != nil {
+			return s.describe(fmt.Errorf("writing the identity: %w", err))
+		}
+	}
+	return nil
+}
+
+// restore gives the database its identity back if an operator says so.
+func (s *Store) restore(ctx context.Context, id *identity, marks map[string]int) error {
+	switch yes, err := s.confirmed(ctx, id.name); {
+	case err != nil:
+		return err
+	case yes:
+		s.log.Warn("an operator has confirmed that the store may go on although it has lost records", "store", s.target)
+		return s.install(ctx, id)
+	}
+	return s.lost(id.name, "", partOf(marks[id.mark]))
+}
+
+// partOf says how much is lost when so many tags are left.
+func partOf(left int) string {
+	if left == 0 {
+		return "all"
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(tagCount-left)/tagCount)
+}
+
+// check sees whether the database is still the one it was.
+func (s *Store) check(ctx context.Context) error {
+	id := s.identity.Load()
+	value, err := s.get(ctx, s.names.store)
+	if err != nil {
+		return err
+	}
+	lost := (*LostError)(nil)
+	if f := s.fault.Load(); value == id.value() && (f == nil || !errors.As(f.err, &lost)) {
+		return nil // the scripts look at the tags
+	}
+	marks, err := s.marks(ctx)
+	switch {
+	case err != nil:
+		return err
+	case value == id.value() && marks[id.mark] == tagCount:
+		return nil
+	}
+	err = s.restore(ctx, id, marks)
+	if found, _, e := parseIdentity(value); e == nil && found.name != id.name && errors.As(err, &lost) {
+		lost.Found = found.name
+	}
+	return err
+}
+
+// confirmed reports whether an operator has said that the loss of the identity is acceptable.
+func (s *Store) confirmed(ctx context.Context, name string) (bool, error) {
+	value, err := s.get(ctx, s.names.confirm)
+	return value == name, err
+}
+
+// marks counts the tags by their marks; those that are missing have none.
+func (s *Store) marks(ctx context.Context) (map[string]int, error) {
+	gets := make(rueidis.Commands, 0, tagCount)
+	for _, tag := range s.names.tags {
+		gets = append(gets, s.client.B().Get().Key(tag).Build())
+	}
+	marks := make(map[string]int)
+	for _, r := range s.client.DoMulti(ctx, gets...) {
+		tag, err := r.ToString()
+		if err != nil && !rueidis.IsRedisNil(err) {
+			return nil, s.describe(fmt.Errorf("reading the identity: %w", err))
+		}
+		marks[tag[:min(len(tag), 16)]]++
+	}
+	return marks, nil
+}
+
+// get reads a key; one that is not there is empty.
+func (s *Store) get(ctx context.Context, key string) (string, error) {
+	value, err := s.client.Do(ctx, s.client.B().Get().Key(key).Build()).ToString()
+	if rueidis.IsRedisNil(err) {
+		return "", nil
+	}
+	if err != nil {
+		err = s.describe(fmt.Errorf("reading %s: %w", key, err))
+	}
+	return value, err
+}

@@ -1,0 +1,10 @@
+-- ARGV: mark, token, fingerprint, lease in microseconds, 1 to rerun.
+-- Returns the time and the fence of a new claim; or the time, 0, the record and its outcome.
+if state == ABSENT or state == UNKNOWN and ARGV[5] == '1' and token ~= NOBODY and fingerprint == ARGV[3] then
+  local next = math.max(now, struct.unpack('>I8', tag, 17) + 1)
+  redis.call('SET', KEYS[1], ARGV[1] .. struct.pack('>I8', next))
+  redis.call('SET', KEYS[2], pack(RUNNING, 0, ARGV[2], ARGV[3], next, now, now + ARGV[4], 0, 0))
+  if kept == 1 then redis.call('DEL', KEYS[3]) end
+  return {now, next}
+end
+return {now, 0, value, outcome()}

@@ -1,0 +1,53 @@
+-- What every script begins with. The scripts decide as the Apply methods of package refrain do; records.go has the layout.
+-- KEYS: the tag, the record, its outcome.   ARGV[1]: the mark of the store's identity.
+local ABSENT, RUNNING, UNKNOWN, DONE, EXPIRED = 0, 1, 2, 3, 4
+local HEAD, NOBODY = '>BBBc16c32I8I8I8I8I8', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+
+redis.call('PERSIST', KEYS[1]) -- changes nothing, but a replica refuses it: nobody decides by what a replica knows
+local tag = redis.call('GET', KEYS[1])
+if not tag or #tag ~= 24 or string.sub(tag, 1, 16) ~= ARGV[1] then
+  return redis.error_reply('LOST the database is not the one it was')
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+
+local value = redis.pcall('GET', KEYS[2])
+if type(value) == 'table' then
+  if not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
+  value = '' -- it is something, but no record
+end
+
+local function sum(head) return string.sub(redis.sha1hex(KEYS[2] .. head), 1, 8) end
+
+-- Of the record as it stands now; stored is its state as it was written, kept whether it has an outcome.
+local state, stored, kept, token = ABSENT, ABSENT, 0, NOBODY
+local fingerprint, fence, created, lease, retain, forget
+if value then
+  state = UNKNOWN -- and of nobody: it cannot be read
+  if #value == 99 and string.sub(value, 92) == sum(string.sub(value, 1, 91)) and string.byte(value) == 1 then
+    local _
+    _, stored, kept, token, fingerprint, fence, created, lease, retain, forget = struct.unpack(HEAD, value)
+    state = stored
+    if state == RUNNING and now >= lease then
+      state = UNKNOWN
+    elseif state == DONE and now >= forget then
+      state, value = ABSENT, false
+    elseif state == DONE and now >= retain then
+      state = EXPIRED
+    end
+  end
+end
+
+local function pack(state, kept, token, fingerprint, fence, created, lease, retain, forget)
+  local head = struct.pack(HEAD, 1, state, kept, token, fingerprint, fence, created, lease, retain, forget)
+  return head .. sum(head)
+end
+
+-- outcome returns the bytes of the outcome, or false.
+local function outcome()
+  if kept == 0 or state == EXPIRED or state == ABSENT then return false end
+  return redis.call('GET', KEYS[3])
+end
+
+-- at returns a time for PXAT, no earlier than it is.
+local function at(us) return string.format('%.0f', math.ceil(us / 1000)) end

@@ -1,0 +1,127 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// A node is a server that holds records, and what it says of itself.
+type node struct {
+	address string
+	info    map[string]string // what INFO says
+	fsync   string            // what CONFIG says of appendfsync; empty if it may not be asked
+}
+
+// inspect asks the servers that hold records.
+func (s *Store) inspect(ctx context.Context) ([]node, error) {
+	clients := map[string]rueidis.Client{s.target.addresses[0]: s.client}
+	if s.target.kind == cluster {
+		clients = s.client.Nodes()
+	}
+	var nodes []node
+	var errs []error
+	for address, c := range clients {
+		n, err := inspect(ctx, address, c)
+		if err != nil {
+			errs = append(errs, s.describe(fmt.Errorf("asking %s: %w", address, err)))
+			continue
+		}
+		if s.target.kind != cluster || n.info["role"] == "master" {
+			nodes = append(nodes, n)
+		}
+	}
+	slices.SortFunc(nodes, func(a, b node) int { return cmp.Compare(a.address, b.address) })
+	if len(nodes) == 0 {
+		return nil, errors.Join(append(errs, refrain.ErrUnavailable)...)
+	}
+	return nodes, nil // a node of a cluster that is away is the scripts' to report
+}
+
+func inspect(ctx context.Context, address string, c rueidis.Client) (node, error) {
+	n := node{address: address, info: make(map[string]string)}
+	text, err := c.Do(ctx, c.B().Info().Build()).ToString()
+	if err != nil {
+		return n, err
+	}
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			n.info[name] = value
+		}
+	}
+	if v, err := c.Do(ctx, c.B().ConfigGet().Parameter("appendfsync").Build()).AsStrMap(); err == nil {
+		n.fsync = v["appendfsync"]
+	}
+	return n, nil
+}
+
+func (n *node) number(name string) int64 {
+	v, _ := strconv.ParseInt(n.info[name], 10, 64)
+	return v
+}
+
+// version returns the server's name and version.
+func (n *node) version() string {
+	if v := n.info["valkey_version"]; v != "" {
+		return "Valkey " + v
+	}
+	return "Redis " + n.info["redis_version"]
+}
+
+// old reports a server that does not know all that the scripts use.
+func (n *node) old() bool {
+	var major, minor int
+	_, err := fmt.Sscanf(n.info["redis_version"], "%d.%d", &major, &minor)
+	return err == nil && (major < 6 || major == 6 && minor < 2)
+}
+
+// persists reports whether a server that is killed and started again knows what it has acknowledged before.
+func (n *node) persists() bool { return n.info["aof_enabled"] == "1" && n.fsync != "no" }
+
+// forgets reports whether a server keeps nothing on disk and has no replica.
+func (n *node) forgets() bool {
+	return n.info["aof_enabled"] == "0" && n.number("connected_slaves") == 0 && n.number("rdb_last_save_time") == 0
+}
+
+// judge says why the store must not use these servers, and notes what it can promise with them.
+func (s *Store) judge(nodes []node) error {
+	tier := refrain.TierProcess
+	for i := range nodes {
+		n := &nodes[i]
+		if why := n.wrong(s.target.kind); why != "" {
+			return fmt.Errorf("%w: %s: %s", refrain.ErrUnavailable, n.address, why)
+		}
+		if !n.persists() || s.target.kind != single || n.number("connected_slaves") > 0 {
+			tier = refrain.TierBestEffort
+		}
+		if n.forgets() {
+			tier = refrain.TierVolatile
+			break
+		}
+	}
+	s.tier.Store(&tier)
+	return nil
+}
+
+// wrong says why a server cannot keep records, or nothing.
+func (n *node) wrong(k kind) string {
+	switch policy := n.info["maxmemory_policy"]; {
+	case n.old():
+		return n.version() + " is too old: 6.2 is the oldest that works"
+	case policy != "" && policy != "noeviction":
+		return "maxmemory-policy is " + policy + ", by which it forgets records when it is full: set it to noeviction"
+	case n.info["role"] != "master":
+		return "it is a replica: only the master may decide"
+	case k == single && n.info["redis_mode"] == "cluster":
+		return "it is a node of a cluster, whose URL begins with redis+cluster://"
+	}
+	return ""
+}

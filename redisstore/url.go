@@ -1,0 +1,223 @@
+package redisstore
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// A kind is how many servers there are behind a URL.
+type kind string
+
+const (
+	single   kind = "redis"
+	sentinel kind = "redis+sentinel"
+	cluster  kind = "redis+cluster"
+)
+
+// A target is where the store is.
+type target struct {
+	kind             kind
+	tls              *tls.Config
+	user, password   string
+	addresses        []string
+	master           string
+	db               int
+	sentinelUser     string
+	sentinelPassword string
+}
+
+// String names the target without its credentials.
+func (t *target) String() string {
+	s := string(t.kind) + "://" + strings.Join(t.addresses, ",")
+	if t.tls != nil {
+		s = "rediss" + strings.TrimPrefix(s, "redis")
+	}
+	if t.master != "" {
+		s += "/" + t.master
+	}
+	if t.db != 0 {
+		s += "/" + strconv.Itoa(t.db)
+	}
+	return s
+}
+
+// parse reads a URL, and puts its parameters and the defaults into cfg. Errors do not repeat what may be a password.
+//
+// Not with url.Parse, which takes no list of hosts.
+func parse(text string, cfg *Config) (*target, error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return nil, errors.New("a Redis URL begins with redis://")
+	}
+	t := &target{kind: kind(scheme)}
+	if tail, ok := strings.CutPrefix(scheme, "rediss"); ok {
+		t.kind, t.tls = kind("redis"+tail), cfg.TLS
+		if t.tls == nil {
+			t.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+	}
+	if t.kind != single && t.kind != sentinel && t.kind != cluster {
+		return nil, fmt.Errorf("there is no scheme %q: it is redis, redis+sentinel or redis+cluster, or one of them with rediss",
+			scheme)
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	authority, path, _ := strings.Cut(rest, "/")
+	if err := t.parseAuthority(authority); err != nil {
+		return nil, err
+	}
+	if err := t.parsePath(path); err != nil {
+		return nil, err
+	}
+	return t, t.parseQuery(query, cfg)
+}
+
+func (t *target) parseAuthority(s string) error {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		user, password, _ := strings.Cut(s[:i], ":")
+		var err1, err2 error
+		t.user, err1 = url.PathUnescape(user)
+		t.password, err2 = url.PathUnescape(password)
+		if err1 != nil || err2 != nil {
+			return errors.New("the user or the password of the Redis URL is not escaped as it should be")
+		}
+		s = s[i+1:]
+	}
+	port := "6379"
+	if t.kind == sentinel {
+		port = "26379"
+	}
+	for address := range strings.SplitSeq(s, ",") {
+		host, p, err := net.SplitHostPort(address)
+		if err != nil {
+			host, p = strings.Trim(address, "[]"), port
+		}
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 || strings.Contains(host, "/") {
+			return fmt.Errorf("%q is no host with a port", address)
+		}
+		t.addresses = append(t.addresses, net.JoinHostPort(cmp.Or(host, "127.0.0.1"), p))
+	}
+	if t.kind == single && len(t.addresses) > 1 {
+		return errors.New("redis:// takes one host: more are for redis+sentinel:// or redis+cluster://")
+	}
+	return nil
+}
+
+func (t *target) parsePath(path string) error {
+	db := path
+	if t.kind == sentinel {
+		t.master, db, _ = strings.Cut(path, "/")
+		if t.master == "" {
+			return errors.New("the name of the master is missing: redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
+		}
+	}
+	if db == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(db, 10, 16)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is no number of a database", db)
+	case n != 0 && t.kind == cluster:
+		return errors.New("a Redis Cluster has no database but 0")
+	}
+	t.db = int(n)
+	return nil
+}
+
+func (t *target) parseQuery(query string, cfg *Config) error {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return errors.New("the parameters of the Redis URL are not escaped as they should be")
+	}
+	for name, v := range values {
+		if err := t.parameter(cfg, name, v[len(v)-1]); err != nil {
+			return fmt.Errorf("parameter %s: %w", name, err)
+		}
+	}
+	cfg.Prefix = cmp.Or(cfg.Prefix, "refrain")
+	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, time.Second)
+	cfg.AuditEvery = cmp.Or(cfg.AuditEvery, 10*time.Second)
+	switch {
+	case strings.ContainsAny(cfg.Prefix, "{}"):
+		return errors.New("the prefix must not have braces in it")
+	case cfg.Wait < 0 || cfg.WaitTimeout < 0 || cfg.AuditEvery < 0:
+		return errors.New("wait, wait_timeout and audit_every must not be negative")
+	}
+	return nil
+}
+
+func (t *target) parameter(cfg *Config, name, value string) (err error) {
+	switch name {
+	case "prefix":
+		cfg.Prefix = value
+	case "identity":
+		cfg.Identity = value
+	case "wait":
+		cfg.Wait, err = strconv.Atoi(value)
+	case "wait_timeout":
+		cfg.WaitTimeout, err = time.ParseDuration(value)
+	case "wait_fsync":
+		cfg.WaitFsync, err = strconv.ParseBool(value)
+	case "audit_every":
+		cfg.AuditEvery, err = time.ParseDuration(value)
+	case "sentinel_user":
+		t.sentinelUser = value
+	case "sentinel_password":
+		t.sentinelPassword = value
+	default:
+		return errors.New("there is none of that name")
+	}
+	return err
+}
+
+// How soon a server that does not answer is given up.
+const (
+	dialTimeout  = time.Second
+	replyTimeout = 2 * time.Second
+)
+
+// connect connects. The client sends nothing again by itself but what the server says that it has not done.
+func (t *target) connect() (rueidis.Client, error) {
+	o := rueidis.ClientOption{
+		InitAddress: t.addresses, Username: t.user, Password: t.password, SelectDB: t.db, TLSConfig: t.tls,
+		ClientName: "refrain", ClientSetInfo: rueidis.DisableClientSetInfo,
+		DisableCache: true, DisableRetry: true, ForceSingleClient: t.kind == single,
+		ConnWriteTimeout: replyTimeout,
+		// Each connection has two buffers of this size. Longer values go past them.
+		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
+		BlockingPoolCleanup: time.Minute,
+	}
+	o.Dialer.Timeout = dialTimeout
+	switch t.kind {
+	case sentinel:
+		o.Sentinel = rueidis.SentinelOption{
+			MasterSet: t.master, Username: t.sentinelUser, Password: t.sentinelPassword, TLSConfig: t.tls, Dialer: o.Dialer,
+			TopologyRefreshInterval: 2 * time.Second, // else one missed message binds the client to the old master
+		}
+	case cluster:
+		o.ClusterOption.ShardsRefreshInterval = 5 * time.Second
+		o.ClusterOption.MaxMovedRedirections = 16
+	case single:
+	}
+	c, err := rueidis.NewClient(o)
+	if err != nil {
+		if c != nil {
+			c.Close()
+		}
+		return nil, err
+	}
+	if t.kind == cluster && c.Mode() != rueidis.ClientModeCluster {
+		c.Close()
+		return nil, errors.New("the server is in no cluster: its URL begins with redis://")
+	}
+	return c, nil
+}
