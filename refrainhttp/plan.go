@@ -76,9 +76,12 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	if p.fingerprint, err = newFingerprinter(policy.Fingerprint); err != nil {
 		return nil, fmt.Errorf("fingerprint: %w", err)
 	}
+	if err := p.fingerprint.readWith(&p.key); err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {
-		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), p.scope.credentials()...)
+		p.strangers.credentials = p.scope.credentials()
 	}
 	if err := p.compileKeys(&policy); err != nil {
 		return nil, err

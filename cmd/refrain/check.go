@@ -120,7 +120,8 @@ func inspectCallers(cfg *config.Config) (all []refrain.Remark) {
 	}
 	c.Retire(nil)
 	if n := len(cfg.JWT.Issuers); n > 0 {
-		all = append(all, refrain.Remark{Grade: refrain.GradeOK, Subject: "tokens", Text: fmt.Sprintf("keys of %s read", plural(n, "issuer"))})
+		text := fmt.Sprintf("keys of %s read", plural(n, "issuer"))
+		all = append(all, refrain.Remark{Grade: refrain.GradeOK, Subject: "tokens", Text: text})
 	}
 	return all
 }

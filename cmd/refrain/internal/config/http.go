@@ -28,28 +28,37 @@ func parseHeader(name string) (string, error) {
 		return "", fmt.Errorf("%q is not a header's name: %q does not belong in one", name, name[i])
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
-	if slices.Contains(ownHeaders, name) {
+	switch {
+	case slices.Contains(ownHeaders, name):
 		return "", fmt.Errorf("%s is set by Refrain itself; clients' copies are stripped", name)
+	case slices.Contains(framing, name):
+		return "", fmt.Errorf("%s says where a request goes or ends, and nothing else can be read from it", name)
 	}
 	return name, nil
 }
+
+// framing are the fields that HTTP itself takes out of a header.
+var framing = []string{"Host", "Transfer-Encoding", "Trailer"}
 
 // others are headers that say something else about a request than which operation it is, volatile those that differ between the
 // attempts of one operation.
 var (
 	others = []string{
-		"Authorization", "Proxy-Authorization", "Cookie", "Host", "Date", "User-Agent", "Accept", "Content-Type", "Content-Length",
-		"Content-Encoding", "Transfer-Encoding", "Connection", "Expect", "Origin", "Referer", "X-Forwarded-For", "Traceparent",
+		"Authorization", "Proxy-Authorization", "Cookie", "Date", "User-Agent", "Accept", "Content-Type", "Content-Length",
+		"Content-Encoding", "Connection", "Expect", "Origin", "Referer", "X-Forwarded-For", "Traceparent",
 	}
 	volatile = []string{
 		"Date", "Traceparent", "Tracestate", "X-Request-Id", "Signature", "Signature-Input", "Via", "Connection", "Content-Length",
-		"Transfer-Encoding", "Expect",
+		"Expect",
 	}
 )
 
-// comparedHeader is a kind of names of request headers that two uses of a key must have in common.
-func comparedHeader() kind[string] {
+// compared is a kind of names of request headers that two uses of a key must have in common.
+func compared() kind[string] {
 	parse := func(name string) (string, error) {
+		if strings.EqualFold(name, "Host") {
+			return "Host", nil
+		}
 		name, err := parseHeader(name)
 		if err == nil && slices.Contains(volatile, name) {
 			err = fmt.Errorf("%s differs from one attempt to the next, so that every retry would be a mismatch; remove it", name)
