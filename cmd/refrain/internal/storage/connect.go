@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/mysqlstore"
 	"github.com/refrain-dev/refrain/pgstore"
 	"github.com/refrain-dev/refrain/redisstore"
 )
@@ -14,6 +15,8 @@ import (
 // connect opens the store that a networked store's URL names.
 func connect(ctx context.Context, url config.Store, log *slog.Logger) (shared, error) {
 	switch {
+	case url.Scheme == "mysql":
+		return mysqlstore.Open(ctx, url.URL, mysqlstore.Config{Logger: log})
 	case strings.HasPrefix(url.Scheme, "postgres"):
 		return pgstore.Open(ctx, url.URL, pgstore.Config{Logger: log})
 	case strings.HasPrefix(url.Scheme, "redis"):
