@@ -121,8 +121,9 @@ func OpenConfig(ctx context.Context, driver *mysql.Config, cfg Config) (*Store, 
 		_ = db.Close()
 		return nil, fmt.Errorf("opening the database %s: %w", driver.DBName, err)
 	}
-	for range lanes {
-		s.own.Go(s.lane)
+	s.own.Go(s.lane)
+	for range spares {
+		s.own.Go(s.spare)
 	}
 	s.own.Go(s.sweep)
 	return s, nil
