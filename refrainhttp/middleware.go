@@ -59,7 +59,9 @@ type protected struct {
 // ServeHTTP implements http.Handler.
 func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var found *plan
-	if !safe(r.Method) {
+	if safe(r.Method) {
+		found = p.m.routes.mustSign(r)
+	} else {
 		found = p.m.routes.find(r)
 	}
 	if found == nil || found.policy.Mode == Off {

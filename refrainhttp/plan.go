@@ -80,7 +80,7 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	}
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {
-		p.strangers.headers = append(slices.Clone(p.fingerprint.headers), p.scope.credentials()...)
+		p.strangers.credentials = p.scope.credentials()
 	}
 	if err := p.compileKeys(&policy); err != nil {
 		return nil, err

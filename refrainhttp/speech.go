@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -96,13 +97,15 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	return w, nil
 }
 
+var errNoLine = errors.New(`this is not a header line such as "Name: value"`)
+
 func newMarks(lines, allowed []string) ([]mark, error) {
 	marks := make([]mark, 0, len(lines))
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")
 		name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 		if !ok || !isToken(name) || strings.ContainsFunc(value, isControl) {
-			return nil, fmt.Errorf("%q is not a header line such as \"Name: value\"", line)
+			return nil, fmt.Errorf("%q: %w", line, errNoLine)
 		}
 		t, err := newTemplate(value, allowed)
 		if err != nil {

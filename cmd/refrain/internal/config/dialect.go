@@ -9,10 +9,23 @@ import (
 
 // dialects are those that a file may name: the built-in ones and its own.
 type dialects struct {
-	all []refrainhttp.Dialect
+	all     []refrainhttp.Dialect
+	extends map[string]string // what the file's own are made from
 }
 
-func newDialects() *dialects { return &dialects{refrainhttp.Dialects()} }
+func newDialects() *dialects { return &dialects{refrainhttp.Dialects(), map[string]string{}} }
+
+// sender returns the sender of webhooks that a dialect is about, "" if it is about none.
+func (ds *dialects) sender(dialect string) string {
+	for ds.extends[dialect] != "" {
+		dialect = ds.extends[dialect]
+	}
+	switch dialect {
+	case "standard-webhooks", "github", "shopify", "slack", "twilio", "cloudevents", "stripe-events":
+		return dialect
+	}
+	return ""
+}
 
 func (ds *dialects) names() (all []string) {
 	for _, d := range ds.all {
@@ -51,6 +64,7 @@ func (ds *dialects) read(v value) {
 		m.fields(append(fields, field{name: "extends", read: func(value) {}}), "")
 		d.Name, d.Contract, d.Policy = name, "this file", p.Policy
 		d.Policy.Dialect = name
+		ds.extends[name] = base
 		ds.all = append(ds.all, d)
 	}
 }

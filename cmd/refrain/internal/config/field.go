@@ -67,7 +67,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "fingerprint.body", &f.Body, word([]refrainhttp.BodyMode{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),
 		bind(o, "fingerprint.exclude", &f.Exclude, list(pointer())),
-		bind(o, "fingerprint.headers", &f.Headers, list(header())),
+		bind(o, "fingerprint.headers", &f.Headers, list(compared())),
 		bind(o, "fingerprint.digest", &f.Digest, word([]refrainhttp.DigestMode{"ignore", "verify", "require"})),
 	}
 }

@@ -26,10 +26,27 @@ func parseHeader(name string) (string, error) {
 		return "", fmt.Errorf("%q is not a header's name: %q does not belong in one", name, name[i])
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
-	if slices.Contains(ownHeaders, name) {
+	switch {
+	case slices.Contains(ownHeaders, name):
 		return "", fmt.Errorf("%s is set by Refrain itself; clients' copies are stripped", name)
+	case slices.Contains(framing, name):
+		return "", fmt.Errorf("%s says where a request goes or ends, and nothing else can be read from it", name)
 	}
 	return name, nil
+}
+
+// framing are the fields that HTTP itself takes out of a header.
+var framing = []string{"Host", "Transfer-Encoding", "Trailer"}
+
+// compared is a kind of names of request headers that two uses of a key must have in common.
+func compared() kind[string] {
+	parse := func(name string) (string, error) {
+		if strings.EqualFold(name, "Host") {
+			return "Host", nil
+		}
+		return parseHeader(name)
+	}
+	return scalar(parse, strings.Clone)
 }
 
 // notTokenChar reports whether r cannot be in a token (RFC 9110, section 5.6.2).
@@ -43,25 +60,16 @@ func notTokenChar(r rune) bool {
 
 // keySource is a kind of places in a request that may hold the key.
 func keySource() kind[string] {
-	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME", nil,
-		[]string{"query", "form", "body", "tuple", "sequence"})
-}
-
-// source is a kind of places in a request, such as header:NAME. Plain words stand for themselves; schemes of later
-// versions are told apart from nonsense.
-func source(have string, words, schemes []string, later ...string) kind[string] {
+	const have = "header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME"
+	schemes := []string{"query", "form", "body", "tuple", "sequence"}
 	parse := func(text string) (string, error) {
 		scheme, name, named := strings.Cut(text, ":")
 		switch {
-		case slices.Contains(words, text):
-			return text, nil
 		case scheme == "header":
 			name, err := parseHeader(name)
 			return "header:" + name, err
 		case slices.Contains(schemes, scheme) && named && name != "":
 			return text, nil
-		case slices.Contains(later, scheme):
-			return "", fmt.Errorf("%q is not in this version; supported: %s", text, have)
 		case !strings.Contains(text, ":") && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
 			return "", fmt.Errorf("%q does not say where to look; did you mean header:%s?", text, text)
 		}

@@ -7,7 +7,8 @@ import (
 )
 
 // Principal returns the principal that a trusted proxy gives in the named header. From any other peer the header counts as
-// absent, and the principal is "", as it is for an absent or empty header. The error is nil or ErrDuplicate.
+// absent, and the principal is "", as it is for an absent or empty header and for one that says - or (null). The error is nil or
+// ErrDuplicate.
 func (t Trusted) Principal(r *http.Request, header string) (string, error) {
 	header = http.CanonicalHeaderKey(header)
 	lines := r.Header[header]
@@ -17,7 +18,8 @@ func (t Trusted) Principal(r *http.Request, header string) (string, error) {
 	if len(lines) > 1 {
 		return "", ErrDuplicate
 	}
-	if lines[0] == "" {
+	switch lines[0] {
+	case "", "-", "(null)": // as proxies write what is not there
 		return "", nil
 	}
 	return principal.Of("trusted", header, lines[0]), nil

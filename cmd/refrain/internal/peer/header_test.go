@@ -21,6 +21,8 @@ func TestOnlyATrustedProxyNamesThePrincipal(t *testing.T) {
 		{"@", []string{"alice"}, false, nil},
 		{"10.0.0.1:80", nil, false, nil},
 		{"10.0.0.1:80", []string{""}, false, nil},
+		{"10.0.0.1:80", []string{"(null)"}, false, nil},
+		{"10.0.0.1:80", []string{"-"}, false, nil},
 		{"10.0.0.1:80", []string{"alice", "bob"}, false, ErrDuplicate},
 		{"10.0.0.1:80", []string{"alice", "alice"}, false, ErrDuplicate},
 	} {
