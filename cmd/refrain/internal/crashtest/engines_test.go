@@ -50,7 +50,10 @@ func serverFaults(server func() process) []fault {
 }
 
 func engines() []*engine {
-	return []*engine{redisAlone(), redisSentinel("", "best-effort"), redisSentinel("?wait=2&wait_timeout=500ms", "wait=2"), postgres()}
+	return []*engine{
+		redisAlone(), redisSentinel("", "best-effort"), redisSentinel("?wait=2&wait_timeout=500ms", "wait=2"),
+		postgres(), postgresPair(true), postgresPair(false),
+	}
 }
 
 func redisAlone() *engine {
