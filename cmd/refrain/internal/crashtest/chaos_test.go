@@ -45,7 +45,7 @@ func (c *campaign) counts() counts { return counts{c.broken.Load(), c.closed.Loa
 // TestChaos lets every fault strike every store. REFRAIN_CHAOS_ROUNDS says how often, 1 in a plain run of the tests.
 //
 // Stores of a strict tier charge nothing twice and lose no outcome. What the others do is counted.
-func TestChaos(t *testing.T) {
+func TestChaos(t *testing.T) { //nolint:tparallel // each campaign has three proxies and up to six servers
 	t.Parallel()
 	rounds := int(number(t, "REFRAIN_CHAOS_ROUNDS", 1))
 	for _, e := range engines() {
