@@ -300,7 +300,7 @@ func TestCheckTellsWhatPrincipalsRestOn(t *testing.T) {
 		status int
 		lines  []string
 	}{
-		i.Section() + weak: {statusGood, []string{"ok     tokens         keys of 1 issuers read", "warn   configuration  "}},
+		i.Section() + weak: {statusGood, []string{"ok     tokens         keys of 1 issuer read", "warn   configuration  "}},
 		strings.Replace(i.Section(), i.URL, "./none.json", 1): {statusFault, []string{"FAULT  tokens         jwt: no token of issuer"}},
 		"tls: { certificate: ./none.pem, key: ./none.pem }\n": {statusFault, []string{"FAULT  encryption     tls: open ./none.pem"}},
 	} {
