@@ -31,7 +31,9 @@ func (b *bench) store(ctx context.Context) ([]result, error) {
 	}
 	defer l.close()
 	parties := [2]side{
-		{"Refrain", func() (float64, error) { return together(goroutines, b.plan.turn(), func() error { return execute(ctx, s) }) }},
+		{"Refrain", func() (float64, error) {
+			return together(goroutines, b.plan.turn(), func() error { return execute(ctx, s) })
+		}},
 		{"append and fdatasync", func() (float64, error) { return together(goroutines, b.plan.turn(), l.execute) }},
 	}
 	for _, p := range parties {
