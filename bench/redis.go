@@ -80,7 +80,7 @@ func (r *redisBench) ours(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	r.rate, err = together(redisClients, r.turn, func() error { return execute(ctx, s) })
 	return r.rate, err
 }
