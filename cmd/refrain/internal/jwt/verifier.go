@@ -24,9 +24,9 @@ type Verifier struct {
 }
 
 // Open reads the keys of all issuers and keeps them fresh until Close: files are read again every 10 seconds, URLs every 5
-// minutes, and both when a token has a kid that is not known or a signature that does not fit, at most every 10 seconds. While that fails the old keys stay in
-// force, but without keys at the start there is no Verifier: the error says which cannot be had and why. ctx bounds the
-// start only.
+// minutes, and both when a token has a kid that is not known or a signature that does not fit, at most every 10 seconds. While
+// that fails the old keys stay in force, but without keys at the start there is no Verifier: the error says which cannot be had
+// and why. ctx bounds the start only.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Verifier, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
