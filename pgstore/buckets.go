@@ -12,7 +12,7 @@ import (
 const (
 	keepEvery = 10 * time.Second
 	sweepMost = 5000  // rows at a time
-	churnMost = 20000 // operations that end, until the rows that they left in live are cleared away
+	churnMost = 1000 // operations that end, until the rows that they left in live are cleared away
 )
 
 // buckets see to it that what is done finds its bucket, and that old ones are dropped. Every process on the database does so: one
