@@ -9,19 +9,7 @@ import (
 // An arrayPath is where an array is in a document: member after member.
 type arrayPath []string
 
-func newArrayPath(text string) (arrayPath, error) {
-	at, err := newPointer(text)
-	if err != nil {
-		return nil, err
-	}
-	p := make(arrayPath, len(at.names))
-	for i, quoted := range at.names {
-		if err := json.Unmarshal([]byte(quoted), &p[i]); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
+func newArrayPath(text string) (arrayPath, error) { return pointerTokens(text) }
 
 // An extent is where a value is in a document.
 type extent struct{ start, end int }

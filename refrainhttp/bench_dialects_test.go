@@ -1,117 +1,52 @@
 package refrainhttp_test
 
 import (
-	"bytes"
-	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/refrain-dev/refrain"
-	"github.com/refrain-dev/refrain/memstore"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
-// BenchmarkDialects shows what a dialect costs beside the default one: the median, over many turns that both take one after
-// the other, of the time of first executions and of replays. Requests are made before the clock runs.
+// BenchmarkDialects shows what each dialect costs beside the default one: the ratio of the times of first executions and of
+// replays, and how far chance may have moved it. docs/performance.md has the table.
 func BenchmarkDialects(b *testing.B) {
 	for _, d := range refrainhttp.Dialects() {
-		b.Run(d.Name, func(b *testing.B) {
-			plain, _ := refrainhttp.LookupDialect("default")
-			ours, theirs := newTurns(b, &d), newTurns(b, &plain)
-			var first, replay []float64
-			for b.Loop() {
-				a, c := ours.take(), theirs.take()
-				first = append(first, float64(a[0])/float64(c[0]))
-				replay = append(replay, float64(a[1])/float64(c[1]))
-			}
-			b.ReportMetric(middle(first), "first/default")
-			b.ReportMetric(middle(replay), "replay/default")
-		})
+		b.Run(d.Name, func(b *testing.B) { contest(b, &d.Policy) })
 	}
 }
 
-func middle(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
-// turns are those of one dialect.
-type turns struct {
-	dialect *refrainhttp.Dialect
-	handler http.Handler
-	n       int
-}
-
-func newTurns(b *testing.B, d *refrainhttp.Dialect) *turns {
-	guard, err := refrain.New(memstore.New(memstore.Config{MaxBytes: 4 << 30}), refrain.Config{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	m, err := refrainhttp.New(guard, refrainhttp.Config{Routes: []refrainhttp.Route{{Match: []string{"POST /"}, Policy: d.Policy}}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return &turns{dialect: d, handler: m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, benchAnswer)
-	}))}
-}
-
-// take serves some requests, then each again, and returns how long both took.
-func (t *turns) take() (took [2]time.Duration) {
-	const batch = 500
-	keys := make([]string, batch)
-	for i := range keys {
-		t.n++
-		keys[i] = fmt.Sprintf("01234567-89ab-7def-8123-%012x", t.n)
-	}
-	for again := range took {
-		requests := make([]*http.Request, batch)
-		for i, key := range keys {
-			requests[i] = t.request(key)
-		}
-		w := &sink{header: make(http.Header)}
-		start := time.Now()
-		for _, r := range requests {
-			clear(w.header)
-			t.handler.ServeHTTP(w, r)
-		}
-		took[again] = time.Since(start)
-	}
-	return took
-}
-
-// request returns one with the key where the dialect wants it.
-func (t *turns) request(key string) *http.Request {
-	body := benchBody
-	h := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer bench"}}
-	k := &t.dialect.Policy.Key
-	from := "header:Idempotency-Key"
-	if len(k.From) > 0 {
-		from = k.From[0]
-	}
-	place, names, _ := strings.Cut(from, ":")
-	switch {
-	case place == "body":
-		body = fmt.Sprintf(`{%q:%q,%s`, names[1:], key, body[1:])
-	case k.Format == refrainhttp.SFString:
-		key = `"` + key + `"`
-		fallthrough
-	default:
-		for name := range strings.SplitSeq(names, ",") {
-			h.Set(name, key)
-		}
-	}
-	if k.FirstSent != "" {
-		h.Set(k.FirstSent, time.Now().UTC().Format(http.TimeFormat))
-	}
-	return &http.Request{
-		Method: http.MethodPost, URL: &url.URL{Path: "/charges"}, Host: "bench", Header: h,
-		Body: io.NopCloser(bytes.NewReader([]byte(body))), ContentLength: int64(len(body)),
+// BenchmarkPolicies shows the same of what may be asked for in a policy. Principals that have to be verified are measured where
+// that is done.
+func BenchmarkPolicies(b *testing.B) {
+	keyed := func(from ...string) refrainhttp.Policy { return refrainhttp.Policy{Key: refrainhttp.Key{From: from}} }
+	compared := func(f refrainhttp.Fingerprint) refrainhttp.Policy { return refrainhttp.Policy{Fingerprint: f} }
+	classed := func(o refrainhttp.Outcomes) refrainhttp.Policy { return refrainhttp.Policy{Outcomes: o} }
+	for _, p := range []struct {
+		name   string
+		policy refrainhttp.Policy
+	}{
+		{"key-query", keyed("query:key")},
+		{"key-body", keyed("body:/metadata/key")},
+		{"key-tuple", keyed("tuple:X-Source,X-Id")},
+		{"key-tuple-body", keyed("tuple:/source,/id")},
+		{"key-sequence", keyed("sequence:X-Sequence")},
+		{"key-derived", refrainhttp.Policy{Key: refrainhttp.Key{From: []string{"header:Absent"}, DeriveWindow: time.Minute}}},
+		{"principal-cookie", refrainhttp.Policy{Principal: []refrainhttp.Source{"cookie:session"}}},
+		{"route-path", refrainhttp.Policy{RouteScope: refrainhttp.RoutePath}},
+		{"include", compared(refrainhttp.Fingerprint{Include: []string{"/amount", "/currency", "/customer"}})},
+		{"exclude", compared(refrainhttp.Fingerprint{Exclude: []string{"/description", "/metadata/sent_at"}})},
+		{"headers", compared(refrainhttp.Fingerprint{Headers: []string{"X-Account", "X-Api-Version"}})},
+		{"digest", compared(refrainhttp.Fingerprint{Digest: refrainhttp.DigestVerify})},
+		{"outcome-headers", classed(refrainhttp.Outcomes{Headers: []refrainhttp.HeaderRule{
+			{"Transient-Error", "true", refrainhttp.Release}, {"X-Outcome", "final", refrainhttp.Final},
+		}})},
+		{"outcome-bodies", classed(refrainhttp.Outcomes{Bodies: []refrainhttp.BodyRule{
+			{"/errors", refrainhttp.Unknown}, {"/error/retry", refrainhttp.Release},
+		}})},
+		{"failures", classed(refrainhttp.Outcomes{Failures: refrain.Keep{Retention: time.Hour}})},
+		{"replay-headers", refrainhttp.Policy{ReplayHeaders: []string{"Location"}}},
+	} {
+		b.Run(p.name, func(b *testing.B) { contest(b, &p.policy) })
 	}
 }

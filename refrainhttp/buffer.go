@@ -12,7 +12,9 @@ const maxPooled = 256 << 10
 type workspace struct {
 	b       []byte
 	json    canonicaliser
+	request document
 	marking marking
+	telling telling
 }
 
 // buffers is a pool of both.
@@ -41,12 +43,15 @@ func (p *buffers) workspace() *workspace {
 }
 
 func (p *buffers) putWorkspace(w *workspace) {
-	if cap(w.b)+cap(w.json.moved)+cap(w.json.members)*memberSize > maxPooled {
+	if cap(w.b)+cap(w.json.moved)+cap(w.json.kept)+cap(w.request.canonical)+cap(w.json.members)*memberSize > maxPooled {
 		return
 	}
-	w.marking = marking{}
+	w.marking, w.request.tree = marking{}, nil
+	if w.telling.words != nil { // seldom, and it is large
+		w.telling = telling{}
+	}
 	p.work.Put(w)
 }
 
 // memberSize is what a member takes in memory.
-const memberSize = 24
+const memberSize = 32

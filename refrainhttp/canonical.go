@@ -17,6 +17,14 @@ type canonicaliser struct {
 	out     []byte
 	members []member // of all open objects, the innermost last
 	moved   []byte   // room to sort in
+	found   []finding
+	kept    []byte // what was found
+}
+
+// A finding is what is at a wanted place: where its canonical form is kept.
+type finding struct {
+	node       *selector
+	start, end int
 }
 
 // append appends the canonical form of a JSON text (RFC 8259) to b: white space is gone, members are sorted by name,
@@ -26,22 +34,46 @@ type canonicaliser struct {
 // It reports false for what has no single meaning, which is then compared byte by byte: anything that is not JSON, not
 // UTF-8, or nested deeper than 128; duplicate members; lone surrogates; exponents beyond 18 digits.
 //
-// If fields is not nil, only what it selects is appended.
+// If fields is not nil, only what it selects is appended, and what it wants can be had from wanted until the next text is read.
 func (c *canonicaliser) append(b, text []byte, fields *selector) ([]byte, bool) {
 	if !utf8.Valid(text) {
 		return b, false
 	}
 	c.in, c.at, c.out, c.members = text, 0, b, c.members[:0]
+	c.found, c.kept = c.found[:0], c.kept[:0]
 	c.space()
 	ok := c.value(selection{node: fields, all: fields == nil || fields.included}, 0)
+	c.keep(fields, len(b))
 	c.space()
 	ok = ok && c.at == len(c.in)
 	b, c.in, c.out = c.out, nil, nil
 	return b, ok
 }
 
+// wanted returns what the last text has at a wanted place, in canonical form.
+func (c *canonicaliser) wanted(node *selector) ([]byte, bool) {
+	for _, f := range c.found {
+		if f.node == node {
+			return c.kept[f.start:f.end], true
+		}
+	}
+	return nil, false
+}
+
+// keep takes the value that starts there in the output, if it is at a wanted place.
+func (c *canonicaliser) keep(node *selector, start int) {
+	if node != nil && node.wanted {
+		at := len(c.kept)
+		c.kept = append(c.kept, c.out[start:]...)
+		c.found = append(c.found, finding{node, at, len(c.kept)})
+	}
+}
+
 // A member is where a member of an object is in the output.
-type member struct{ start, colon, end int }
+type member struct {
+	start, colon, end int
+	counts            bool
+}
 
 func (c *canonicaliser) space() {
 	for c.at < len(c.in) {
@@ -109,9 +141,11 @@ func (c *canonicaliser) array(sel selection, depth int) bool {
 			c.out = append(c.out, ',')
 		}
 		inner, counts := sel.element(i)
+		value := len(c.out)
 		if !c.value(inner, depth+1) {
 			return false
 		}
+		c.keep(inner.node, value)
 		if counts {
 			first = false
 		} else {
@@ -156,19 +190,20 @@ func (c *canonicaliser) object(sel selection, depth int) bool {
 
 // member reads one member and writes it with a comma after it, which makes members easy to move.
 func (c *canonicaliser) member(sel selection, depth int) bool {
-	m := member{start: len(c.out)}
+	m := member{start: len(c.out), counts: true}
 	if c.at == len(c.in) || c.in[c.at] != '"' || !c.string() || !c.next(':') {
 		return false
 	}
 	m.colon = len(c.out)
 	inner := sel
 	if sel.node != nil {
-		inner, _ = sel.member(c.out[m.start:m.colon])
+		inner, m.counts = sel.member(c.out[m.start:m.colon])
 	}
 	c.out = append(c.out, ':')
 	if !c.value(inner, depth+1) {
 		return false
 	}
+	c.keep(inner.node, m.colon+1)
 	c.out = append(c.out, ',')
 	m.end = len(c.out)
 	c.members = append(c.members, m)
@@ -199,7 +234,7 @@ func (c *canonicaliser) sort(members []member) bool {
 	for i, m := range members {
 		at := len(c.out)
 		c.out = append(c.out, c.moved[m.start-start:m.end-start]...)
-		members[i] = member{start: at, colon: at + m.colon - m.start, end: len(c.out)}
+		members[i] = member{start: at, colon: at + m.colon - m.start, end: len(c.out), counts: m.counts}
 	}
 	return true
 }
@@ -219,15 +254,16 @@ func (c *canonicaliser) order(members []member) {
 
 // drop removes the last object's members that do not count, and the comma after the last that does.
 func (c *canonicaliser) drop(members []member, sel selection) []byte {
-	if sel.node == nil {
-		if !sel.all {
-			return c.out[:members[0].start] // a part that does not count as a whole: its owner drops it
-		}
+	if sel.node == nil && !sel.all {
+		return c.out[:members[0].start] // a part that does not count as a whole: its owner drops it
+	}
+	first := slices.IndexFunc(members, func(m member) bool { return !m.counts })
+	if first < 0 {
 		return c.out[:len(c.out)-1]
 	}
-	out := c.out[:members[0].start]
-	for _, m := range members {
-		if _, counts := sel.member(c.name(m)); counts {
+	out := c.out[:members[first].start]
+	for _, m := range members[first:] {
+		if m.counts {
 			out = append(out, c.out[m.start:m.end]...)
 		}
 	}

@@ -2,8 +2,10 @@ package refrainhttp
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/refrain-dev/refrain"
@@ -15,7 +17,9 @@ type fingerprinter struct {
 	headers []string
 	fields  *selector // of JSON bodies; nil means all
 
-	method, path, query, media bool // what counts besides
+	credentials map[string]bool // fields that count if they are there: of strangers
+
+	method, path, query, media, host bool // what counts besides
 
 	algorithms []algorithm // the newest first, which is the one of new records
 }
@@ -50,8 +54,26 @@ func newFingerprinter(f Fingerprint) (fingerprinter, error) {
 	if p.headers, err = canonicalNames(f.Headers); err != nil {
 		return p, fmt.Errorf("headers: %w", err)
 	}
+	if at := slices.Index(p.headers, "Host"); at >= 0 { // which is no field of an http.Header
+		p.headers, p.host = slices.Delete(p.headers, at, at+1), true
+	}
 	p.fields, err = newSelector(f.Include, f.Exclude)
 	return p, err
+}
+
+// readWith has the key's places in a body of JSON found in the pass that makes its canonical form.
+func (p *fingerprinter) readWith(k *keyReader) error {
+	for i := range k.sources {
+		for _, at := range k.sources[i].pointers() {
+			if p.fields == nil {
+				p.fields = &selector{included: true}
+			}
+			if err := at.join(p.fields); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // What a body was compared as is part of the digest: no canonical form can equal a raw one.
@@ -75,7 +97,13 @@ func (p *fingerprinter) digest1(r *http.Request, body []byte, work *workspace) r
 	for _, name := range p.headers {
 		b = appendLines(b, r.Header[name])
 	}
-	b = p.appendBody(b, contentType, body, &work.json)
+	if p.host {
+		b = appendString(b, strings.ToLower(r.Host))
+	}
+	if p.credentials != nil {
+		b = appendPresent(b, r.Header, p.credentials)
+	}
+	b = p.appendBody(b, contentType, body, work)
 	work.b = b
 	return sha256.Sum256(b)
 }
@@ -88,15 +116,32 @@ func appendIf(b []byte, counts bool, s string) []byte {
 	return appendString(b, s)
 }
 
+// appendPresent appends those of the fields that are there, in the order of their names, and their number.
+func appendPresent(b []byte, h http.Header, fields map[string]bool) []byte {
+	var room [8]string
+	names := room[:0]
+	for name := range h {
+		if fields[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, name := range names {
+		b = appendLines(appendString(b, name), h[name])
+	}
+	return b
+}
+
 // appendBody appends what the body is compared by. It comes last and needs no length.
-func (p *fingerprinter) appendBody(b []byte, contentType []string, body []byte, json *canonicaliser) []byte {
+func (p *fingerprinter) appendBody(b []byte, contentType []string, body []byte, work *workspace) []byte {
 	if p.body == BodyNone {
 		return append(b, bodyNone)
 	}
 	start, media := len(b), essence(contentType)
 	switch {
 	case p.body == BodyJSON || p.body == BodyAuto && isJSON(media):
-		if b, ok := json.append(append(b, bodyJSON), body, p.fields); ok {
+		if b, ok := work.appendCanonical(append(b, bodyJSON), body, p.fields); ok {
 			return b
 		}
 	case p.body == BodyAuto && media == "application/x-www-form-urlencoded":

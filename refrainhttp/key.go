@@ -159,26 +159,47 @@ func checkBare(s string) error {
 
 // parseUUID returns a UUID in lower case (RFC 9562, section 4).
 func parseUUID(s string, seven bool) (string, error) {
-	if !isUUID(s) {
+	valid, upper := lookAtUUID(s)
+	switch {
+	case !valid:
 		return "", errors.New("the key must be a UUID")
-	}
-	if seven && (s[14] != '7' || !strings.ContainsRune("89abAB", rune(s[19]))) {
+	case seven && (s[14] != '7' || strings.IndexByte("89abAB", s[19]) < 0):
 		return "", errors.New("the key must be a UUID of version 7")
+	case upper:
+		return strings.ToLower(s), nil
 	}
-	return strings.ToLower(s), nil
+	return s, nil
 }
 
-func isUUID(s string) bool {
+// lookAtUUID reports whether a text is a UUID, and whether it has letters in upper case.
+func lookAtUUID(s string) (valid, upper bool) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' || strings.Count(s, "-") != 4 {
-		return false
+		return false, false
 	}
+	var kinds uint8
 	for i := range len(s) {
-		if c := s[i]; !isHex(c) && c != '-' {
-			return false
+		kinds |= uuidKinds[s[i]]
+	}
+	return kinds&notInUUID == 0, kinds&upperInUUID != 0
+}
+
+// uuidKinds says of every byte what it would be in a UUID: random digits and letters make bad branches.
+var uuidKinds = func() (kinds [256]uint8) {
+	for c := range kinds {
+		switch c := byte(c); {
+		case 'A' <= c && c <= 'F':
+			kinds[c] = upperInUUID
+		case c != '-' && !isHex(c):
+			kinds[c] = notInUUID
 		}
 	}
-	return true
-}
+	return kinds
+}()
+
+const (
+	notInUUID = 1 << iota
+	upperInUUID
+)
 
 func isHex(c byte) bool { return isDigit(c) || c|0x20-'a' < 6 }
 

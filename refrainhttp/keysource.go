@@ -112,7 +112,8 @@ func oneLineOf(h http.Header, name string) (string, error) {
 
 // findTuple joins parts so that no two tuples give the same key: each is length-prefixed.
 func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (string, error) {
-	var b []byte
+	var room [256]byte
+	b := room[:0]
 	missing := ""
 	for i := range s.parts {
 		p := &s.parts[i]
@@ -139,31 +140,43 @@ func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (st
 	return string(b), nil
 }
 
-// oneValue returns the only value of a name in a query or form.
+// oneValue returns the only value that url.ParseQuery would return for a name in a query or form.
 func oneValue(encoded, name string) (string, error) {
-	if encoded == "" {
-		return "", errNoKey
+	if strings.Count(encoded, "&") >= maxPairs {
+		return "", fmt.Errorf("it has more than %d parameters", maxPairs)
 	}
-	values, err := url.ParseQuery(encoded)
-	if err != nil {
-		return "", errors.New("it is not well-formed")
+	found, n := "", 0
+	for pair := range strings.SplitSeq(encoded, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		key, keyErr := url.QueryUnescape(key)
+		value, valueErr := url.QueryUnescape(value)
+		switch {
+		case strings.Contains(pair, ";"), keyErr != nil, valueErr != nil:
+			return "", errors.New("it is not well-formed")
+		case key == name && pair != "":
+			found = value
+			n++
+		}
 	}
-	switch all := values[name]; len(all) {
+	switch n {
 	case 0:
 		return "", errNoKey
 	case 1:
-		return all[0], nil
-	default:
-		return "", fmt.Errorf("it is there %d times; send it once", len(all))
+		return found, nil
 	}
+	return "", fmt.Errorf("it is there %d times; send it once", n)
 }
 
+// maxPairs is how many parameters a query or form may have for the handlers of net/http.
+const maxPairs = 10_000
+
 func (s *keySource) findInBody(body []byte, work *workspace) (string, error) {
-	found, ok := s.pointer.find(body, work)
+	doc := work.read(body, s.pointer.tree)
+	found, ok := work.json.wanted(s.pointer.node)
 	switch {
-	case !ok && isAmbiguous(body, work):
+	case !doc.plain && json.Valid(body):
 		return "", errors.New("the body has no single meaning, as with a member that is there twice")
-	case !ok, string(found) == "null":
+	case !doc.plain, !ok, string(found) == "null":
 		return "", errNoKey
 	}
 	text, ok := scalarText(found)
@@ -173,9 +186,13 @@ func (s *keySource) findInBody(body []byte, work *workspace) (string, error) {
 	return text, nil
 }
 
-// isAmbiguous reports whether a body is JSON that two readers may understand in two ways.
-func isAmbiguous(body []byte, work *workspace) bool {
-	canonical, plain := work.json.append(work.b[:0], body, nil)
-	work.b = canonical
-	return !plain && json.Valid(body)
+// pointers returns those of a source whose key is in a body of JSON.
+func (s *keySource) pointers() (all []*pointer) {
+	if s.pointer != nil {
+		all = append(all, s.pointer)
+	}
+	for i := range s.parts {
+		all = append(all, s.parts[i].pointers()...)
+	}
+	return all
 }

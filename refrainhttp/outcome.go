@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -55,6 +56,7 @@ type classes struct {
 	listed503 bool
 	headers   []HeaderRule
 	bodies    []bodyRule
+	places    *selector // of the bodies' rules
 }
 
 // A bodyRule is a BodyRule compiled.
@@ -155,8 +157,10 @@ func (t *classes) addRules(o *Outcomes) error {
 		r.Name = http.CanonicalHeaderKey(r.Name)
 		t.headers = append(t.headers, r)
 	}
+	t.places = &selector{included: true}
 	for _, r := range o.Bodies {
-		at, err := newPointer(r.Pointer)
+		at := &pointer{text: r.Pointer}
+		err := at.join(t.places)
 		if err != nil || r.Class < Final || r.Class > Unknown {
 			return fmt.Errorf("outcomes: bodies: %q with the class %d is no rule: %w", r.Pointer, r.Class, err)
 		}
@@ -194,8 +198,13 @@ func (t *classes) byBody(c *capture, work *workspace) Class {
 	if len(t.bodies) == 0 || c.omitted || !isJSON(essence(c.header["Content-Type"])) {
 		return 0
 	}
+	if !slices.ContainsFunc(t.bodies, func(r bodyRule) bool { return r.at.mayBeIn(c.body) }) {
+		return 0 // nearly always, and reading it all costs something
+	}
+	b, plain := work.json.append(work.b[:0], c.body, t.places)
+	work.b = b
 	for _, r := range t.bodies {
-		if found, ok := r.at.find(c.body, work); ok && isThere(found) {
+		if found, _ := work.json.wanted(r.at.node); plain && isThere(found) {
 			return r.class
 		}
 	}

@@ -3,6 +3,7 @@ package refrainhttp
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -10,58 +11,63 @@ import (
 
 // A pointer names a place in a JSON document (RFC 6901).
 type pointer struct {
-	text  string
-	only  *selector
-	names []string // in canonical form
+	text   string
+	tree   *selector // of all places that are found in one pass
+	node   *selector // its own
+	member []byte    // the last name in quotes, nil if it may be an index or there is none
 }
 
 func newPointer(text string) (*pointer, error) {
-	only, err := newSelector([]string{text}, nil)
+	p := &pointer{text: text}
+	return p, p.join(&selector{included: true})
+}
+
+// join has the pointer found in the passes of a tree.
+func (p *pointer) join(tree *selector) error {
+	node, err := tree.grow(p.text)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p := &pointer{text: text, only: only}
-	for s := only; len(s.children) > 0; {
-		for name, child := range s.children { // the only one
-			p.names, s = append(p.names, name), child
+	node.wanted = true
+	p.tree, p.node = tree, node
+	if name := []byte(node.name); len(name) > 2 && !isDigit(name[1]) {
+		p.member = name
+	}
+	return nil
+}
+
+// pointerTokens returns the names that a pointer leads through.
+func pointerTokens(text string) (tokens []string, err error) {
+	switch {
+	case text == "":
+		return nil, nil
+	case text[0] != '/':
+		return nil, fmt.Errorf("%q is not a JSON pointer: it must start with a slash (RFC 6901)", text)
+	}
+	for token := range strings.SplitSeq(text[1:], "/") {
+		if strings.Contains(strings.NewReplacer("~0", "", "~1", "").Replace(token), "~") {
+			return nil, fmt.Errorf("%q is not a JSON pointer: a ~ must be written ~0 (RFC 6901)", text)
 		}
+		tokens = append(tokens, strings.NewReplacer("~1", "/", "~0", "~").Replace(token))
 	}
-	return p, nil
+	return tokens, nil
 }
 
 // find returns the canonical form of what is there, valid until work is used again. It reports false where there is nothing,
 // and for a document without a single meaning: see canonicaliser.append.
 func (p *pointer) find(doc []byte, work *workspace) ([]byte, bool) {
-	b, ok := work.json.append(work.b[:0], doc, p.only)
+	b, ok := work.json.append(work.b[:0], doc, p.tree)
 	work.b = b
 	if !ok {
 		return nil, false
 	}
-	for _, name := range p.names {
-		inner, ok := enter(b, name)
-		if !ok {
-			return nil, false
-		}
-		b = inner
-	}
-	return b, len(b) > 0
+	return work.json.wanted(p.node)
 }
 
-// enter returns the one member or element that a canonical form was reduced to.
-func enter(b []byte, name string) ([]byte, bool) {
-	if len(b) < 2 {
-		return nil, false
-	}
-	inner := b[1 : len(b)-1]
-	switch b[0] {
-	case '[':
-		return inner, len(inner) > 0
-	case '{':
-		if len(inner) > len(name) && string(inner[:len(name)]) == name && inner[len(name)] == ':' {
-			return inner[len(name)+1:], true
-		}
-	}
-	return nil, false
+// mayBeIn reports false if a document surely has nothing there, without reading it: the member's name is not in it, nor any
+// escape that could stand for one.
+func (p *pointer) mayBeIn(doc []byte) bool {
+	return p.member == nil || bytes.Contains(doc, p.member) || bytes.IndexByte(doc, '\\') >= 0
 }
 
 // scalarText returns a canonical string or number as people write it. It reports false for anything else.

@@ -60,37 +60,65 @@ func newPrincipalSource(source Source, known Sources) (principalSource, error) {
 	return s, nil
 }
 
-// headerFinder takes all lines of a field for the principal.
+// headerFinder takes all lines of a field for the principal, if one of them names somebody.
 func headerFinder(name string) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
-		if values := r.Header[name]; len(values) > 0 {
+		if values := r.Header[name]; slices.ContainsFunc(values, namesSomebody) {
 			return credential(name, values), nil
 		}
 		return "", nil
 	}
 }
 
+// namesSomebody reports whether a field's value is a credential. Many clients of many callers send none in the same words: a
+// scheme without anything behind it, or what their language writes for a variable that is not set.
+func namesSomebody(value string) bool {
+	last := value[strings.LastIndexByte(value, ' ')+1:]
+	if len(last) > len("undefined") {
+		return true // nearly always
+	}
+	switch strings.ToLower(last) {
+	case "", "bearer", "basic", "token", "digest", "apikey", "null", "(null)", "nil", "none", "undefined":
+		return false
+	}
+	return true
+}
+
 func cookieFinder(label, name string) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
-		if values := cookies(r, name); len(values) > 0 {
+		var room [4]string
+		if values := cookies(room[:0], r, name); len(values) > 0 {
 			return credential(label, values), nil
 		}
 		return "", nil
 	}
 }
 
-// cookies returns all values that a request has for a cookie: of two, who reads the second sees another caller than who reads
-// the first. Quotes are part of a value: not every reader takes them off.
-func cookies(r *http.Request, name string) (values []string) {
-	for _, c := range r.CookiesNamed(name) {
-		switch {
-		case c.Quoted:
-			values = append(values, `"`+c.Value+`"`)
-		case c.Value != "":
-			values = append(values, c.Value)
+// cookies appends all values that a request has for a cookie, those that Request.CookiesNamed returns: of two, who reads the
+// second sees another caller than who reads the first. Quotes are part of a value: not every reader takes them off.
+func cookies(values []string, r *http.Request, name string) []string {
+	for _, line := range r.Header["Cookie"] {
+		for part := range strings.SplitSeq(line, ";") {
+			label, value, _ := strings.Cut(strings.Trim(part, " \t\r\n"), "=")
+			if strings.TrimRight(label, " \t\r\n") == name && value != "" && isCookieValue(value) {
+				values = append(values, value)
+			}
 		}
 	}
 	return values
+}
+
+// isCookieValue reports whether net/http takes a value for one, with its quotes.
+func isCookieValue(s string) bool {
+	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
+		s = s[1 : len(s)-1]
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == ';' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // of returns the principal, "" if the request has none here.
@@ -102,12 +130,25 @@ func (s *principalSource) of(r *http.Request) (string, error) {
 	return credential(s.name, []string{found}), nil
 }
 
-// credentials are the fields that tell callers apart whom no source names.
-func (s *scoper) credentials() []string {
-	names := []string{"Cookie", "Authorization", "X-Api-Key"}
+// credentials are the fields that tell callers apart whom no source names: those in which clients send credentials, and those
+// in which gateways and load balancers say whom they have let in.
+func (s *scoper) credentials() map[string]bool {
+	names := []string{
+		"Cookie", "Authorization", "X-Api-Key",
+		"Api-Key", "Apikey", "Api-Token", "X-Api-Token", "X-Auth", "X-Auth-Key", "X-Auth-Token", "X-Access-Token", "X-Token",
+		"X-User-Token", "X-Session", "X-Session-Id", "X-Session-Token", "Private-Token", "X-Goog-Api-Key", "X-Functions-Key",
+		"Ocp-Apim-Subscription-Key", "X-Amz-Security-Token", "X-Shopify-Access-Token", "X-Vault-Token",
+		"X-User", "X-User-Id", "X-Account", "X-Account-Id", "X-Client-Id", "X-Customer-Id", "X-Tenant", "X-Tenant-Id", "X-Org-Id",
+		"Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Access-Token",
+		"X-Forwarded-Client-Cert", "X-Auth-Request-User", "X-Auth-Request-Email", "X-Authenticated-Userid", "X-Consumer-Id",
+		"X-Goog-Iap-Jwt-Assertion", "Cf-Access-Jwt-Assertion", "X-Amzn-Oidc-Data", "X-Ms-Client-Principal",
+	}
 	for _, p := range s.principal {
 		names = append(names, p.Reads...)
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
 }

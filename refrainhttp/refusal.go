@@ -127,31 +127,42 @@ func (x *exchange) refuse(status Status, f refusal) {
 }
 
 func (x *exchange) telling(status Status, f refusal) *telling {
-	return &telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key, status: status, work: x.work}
+	var t *telling
+	if x.work != nil {
+		t = &x.work.telling
+	} else {
+		t = new(telling)
+	}
+	*t = telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key, status: status, work: x.work}
+	return t
 }
 
 // write answers with the words.
 func (t *telling) write(w http.ResponseWriter) {
 	h := w.Header()
-	h["Cache-Control"] = []string{"no-store"}
 	if t.challenge != "" {
 		h["Www-Authenticate"] = []string{t.challenge}
 	}
 	if t.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(t.retryAfter)}
 	}
-	var body []byte
-	if t.body == nil {
-		h["Content-Type"] = []string{"application/problem+json"}
-		body = t.document()
-	} else {
-		h["Content-Type"] = []string{"application/json"}
-		body = []byte(t.body.expand(t, t.escape, false))
-	}
+	body := t.text()
 	setMarks(h, t.header, t)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(t.words.status)
 	_, _ = w.Write(body)
+}
+
+// text returns the body.
+func (t *telling) text() []byte {
+	body := t.body
+	switch {
+	case body == nil:
+		return t.document()
+	case t.refusal.detail != "":
+		body = t.detailed
+	}
+	return body.append(make([]byte, 0, body.size()), t, t.escape, false)
 }
 
 // document returns the problem document (RFC 9457).

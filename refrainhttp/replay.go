@@ -48,15 +48,15 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		x.withhold(o, status)
 		return
 	}
+	if x.plan.speech.repeats && status == StatusReplayed && o.Status/100 == 2 {
+		x.refuse(status, refusal{kind: problemRepeat, recorded: o})
+		return
+	}
 	var fields [16]field
 	s, err := decodeStored(fields[:0], o.Meta)
 	if err != nil {
 		x.m.log.Error("recorded answer cannot be given", "op", a.ID(), "route", x.plan.pattern, "err", err)
 		x.withhold(o, status)
-		return
-	}
-	if x.plan.speech.repeats && status == StatusReplayed && o.Status/100 == 2 {
-		x.refuse(status, refusal{kind: problemRepeat, recorded: o})
 		return
 	}
 	x.give(&a.Record, &s, status)

@@ -4,15 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 )
 
 // A selector says which parts of a JSON document count. It is one node of a tree of JSON pointers (RFC 6901); a nil
 // selector selects as its parent does.
 type selector struct {
-	children map[string]*selector // by member name or index, in canonical form
+	name     string // of a member or index, in canonical form
+	children []*selector
 	// included and excluded end a pointer here.
 	included, excluded bool
+	wanted             bool // what is here is to be found, whether it counts or not
 }
 
 // newSelector returns the tree of the pointers, or nil when there are none.
@@ -43,27 +44,30 @@ func newSelector(include, exclude []string) (*selector, error) {
 
 // grow returns the node that a pointer names.
 func (s *selector) grow(pointer string) (*selector, error) {
-	if pointer == "" {
-		return s, nil
+	tokens, err := pointerTokens(pointer)
+	if err != nil {
+		return nil, err
 	}
-	if pointer[0] != '/' {
-		return nil, fmt.Errorf("%q is not a JSON pointer: it must start with a slash (RFC 6901)", pointer)
-	}
-	for token := range strings.SplitSeq(pointer[1:], "/") {
-		if strings.Contains(strings.NewReplacer("~0", "", "~1", "").Replace(token), "~") {
-			return nil, fmt.Errorf("%q is not a JSON pointer: a ~ must be written ~0 (RFC 6901)", pointer)
+	for _, token := range tokens {
+		name := appendQuoted(nil, []byte(token))
+		child := s.child(name)
+		if child == nil {
+			child = &selector{name: string(name)}
+			s.children = append(s.children, child)
 		}
-		token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
-		name := string(appendQuoted(nil, []byte(token)))
-		if s.children == nil {
-			s.children = make(map[string]*selector)
-		}
-		if s.children[name] == nil {
-			s.children[name] = &selector{}
-		}
-		s = s.children[name]
+		s = child
 	}
 	return s, nil
+}
+
+// child returns that of the name, or nil. Most nodes have few.
+func (s *selector) child(name []byte) *selector {
+	for _, c := range s.children {
+		if c.name == string(name) {
+			return c
+		}
+	}
+	return nil
 }
 
 // selects reports whether a field of a form counts: its name is the pointer's only part.
@@ -87,7 +91,7 @@ func (s selection) member(name []byte) (selection, bool) {
 	if s.node == nil {
 		return s, s.all
 	}
-	child := s.node.children[string(name)]
+	child := s.node.child(name)
 	if child == nil {
 		return selection{all: s.all}, s.all
 	}

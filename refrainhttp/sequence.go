@@ -72,7 +72,10 @@ func parseNumber(text string) (uint64, error) {
 }
 
 // sequenceKey returns the number as a key. No client's key begins with a zero byte.
-func sequenceKey(n uint64) string { return sequenceMark + strconv.FormatUint(n, 10) }
+func sequenceKey(n uint64) string {
+	var room [32]byte
+	return string(strconv.AppendUint(append(room[:0], sequenceMark...), n, 10))
+}
 
 // printedKey returns a key as its client wrote it.
 func printedKey(key string) string { return strings.TrimPrefix(key, sequenceMark) }

@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -18,9 +19,10 @@ type speech struct {
 // words are what one kind of problem is answered with.
 type words struct {
 	problemType
-	header []mark
-	body   template // nil: a problem document
-	escape func(string) string
+	header   []mark
+	body     template // with the kind's own detail; nil: a problem document
+	detailed template // with a detail that is particular
+	escape   func(string) string
 }
 
 // A mark is a header field of an answer.
@@ -62,32 +64,43 @@ func newSpeech(a *Answers) (s speech, err error) {
 }
 
 func newWords(t problemType, a *Answer) (w words, err error) {
-	if !statusAllowed(a.Status) {
+	switch {
+	case !statusAllowed(a.Status):
 		return w, fmt.Errorf("status %d does not end a request; they go from 200 to 599", a.Status)
+	case !bodyAllowed(a.Status):
+		return w, fmt.Errorf("an answer with status %d has no body, and this one has; take another", a.Status)
 	}
 	kind := ProblemBase + t.code
 	t.status, t.code, t.detail = a.Status, a.Code, a.Detail
 	w.problemType = t
 	all := append([]string{varKey, varStatus, varReplayed, varExpires, varAdvice, varOutcome}, problemVariables()...)
-	if w.header, err = newMarks(a.Header, all); err != nil {
-		return w, fmt.Errorf("header: %w", err)
-	}
-	if w.body, err = newTemplate(a.Body, all); err != nil {
+	if w.detailed, err = newTemplate(a.Body, all); err != nil {
 		return w, fmt.Errorf("body: %w", err)
 	}
 	media := "application/json"
+	if w.detailed == nil {
+		media = "application/problem+json"
+	}
+	header := append([]string{"Cache-Control: no-store", "Content-Type: " + media}, a.Header...)
+	if w.header, err = newMarks(header, all); err != nil {
+		return w, fmt.Errorf("header: %w", err)
+	}
 	for _, m := range w.header {
 		if m.name == "Content-Type" {
 			media = essence(m.fixed)
 		}
 	}
 	w.escape = escaper(media)
-	w.body = w.body.fix(map[string]string{
+	known := map[string]string{
 		"code": t.code, "title": t.title, "type": kind, "http_status": strconv.Itoa(t.status),
 		"retryable": strconv.FormatBool(t.retryable),
-	}, w.escape)
+	}
+	w.detailed = w.detailed.fix(known, w.escape)
+	w.body = w.detailed.fix(map[string]string{"detail": t.detail}, w.escape)
 	return w, nil
 }
+
+var errNoLine = errors.New(`this is not a header line such as "Name: value"`)
 
 func newMarks(lines, allowed []string) ([]mark, error) {
 	marks := make([]mark, 0, len(lines))
@@ -95,7 +108,10 @@ func newMarks(lines, allowed []string) ([]mark, error) {
 		name, value, ok := strings.Cut(line, ":")
 		name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 		if !ok || !isToken(name) || strings.ContainsFunc(value, isControl) {
-			return nil, fmt.Errorf("%q is not a header line such as \"Name: value\"", line)
+			return nil, fmt.Errorf("%q: %w", line, errNoLine)
+		}
+		if framing(name) {
+			return nil, fmt.Errorf("%s says how an answer is sent, and is set by the server; remove it", name)
 		}
 		t, err := newTemplate(value, allowed)
 		if err != nil {
@@ -111,6 +127,15 @@ func newMarks(lines, allowed []string) ([]mark, error) {
 		marks = append(marks, m)
 	}
 	return marks, nil
+}
+
+// framing reports whether the canonical name is a field that says where a message ends or what becomes of its connection.
+func framing(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Transfer-Encoding", "Upgrade", "Trailer", "Content-Length", "Date":
+		return true
+	}
+	return false
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

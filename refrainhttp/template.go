@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"strings"
@@ -16,6 +17,8 @@ type segment struct {
 	pointer  *pointer // of an ${outcome:/pointer}
 }
 
+var errUnclosed = errors.New("a ${ has no closing brace")
+
 // newTemplate compiles a template that may use the variables.
 func newTemplate(text string, allowed []string) (template, error) {
 	var t template
@@ -29,7 +32,7 @@ func newTemplate(text string, allowed []string) (template, error) {
 		}
 		name, next, closed := strings.Cut(after, "}")
 		if !closed {
-			return nil, fmt.Errorf("%q: a ${ has no closing brace", text)
+			return nil, fmt.Errorf("%q: %w", text, errUnclosed)
 		}
 		s, err := newVariable(name, allowed)
 		if err != nil {
@@ -82,19 +85,33 @@ type variables interface {
 
 // expand returns the text with each value as escape makes it. It is empty if one of the values is and whole says so.
 func (t template) expand(v variables, escape func(string) string, whole bool) string {
-	var b strings.Builder
-	for _, s := range t {
+	return string(t.append(nil, v, escape, whole))
+}
+
+// append appends what expand returns.
+func (t template) append(b []byte, v variables, escape func(string) string, whole bool) []byte {
+	start := len(b)
+	for i := range t {
+		s := &t[i]
 		if !s.variable {
-			b.WriteString(s.text)
+			b = append(b, s.text...)
 			continue
 		}
 		value := v.value(s.text, s.pointer)
 		if value == "" && whole {
-			return ""
+			return b[:start]
 		}
-		b.WriteString(escape(value))
+		b = append(b, escape(value)...)
 	}
-	return b.String()
+	return b
+}
+
+// size returns about how long the text gets.
+func (t template) size() (n int) {
+	for i := range t {
+		n += max(len(t[i].text), 40)
+	}
+	return n
 }
 
 // escaper returns what makes a value part of a body of that media type.
@@ -109,6 +126,9 @@ func escaper(media string) func(string) string {
 }
 
 func escapeJSON(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return s // nearly always
+	}
 	b := appendQuoted(nil, []byte(s))
 	return string(b[1 : len(b)-1])
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -74,5 +75,15 @@ func checkPort(text string) error {
 	return nil
 }
 
-// dynamic reports whether the address leaves the port to the system, so that two of the same text differ.
-func dynamic(address string) bool { return strings.HasSuffix(address, ":0") }
+// collide reports whether two addresses cannot be listened on both. Those that leave the port to the system can.
+func collide(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	return portA == portB && portA != "0" && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
+}
+
+// everywhere reports whether a host stands for all interfaces.
+func everywhere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
+}

@@ -68,7 +68,7 @@ func routeScope() kind[refrainhttp.RouteScope] {
 
 // replayHeaders is a kind of lists of headers in which all, a nil list, is a word.
 func replayHeaders() kind[[]string] {
-	names := list(header())
+	names := list(replayHeader())
 	return kind[[]string]{
 		read: func(v value) ([]string, bool) {
 			if v.node.GetToken().Value == "all" {

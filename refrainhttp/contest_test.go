@@ -1,0 +1,127 @@
+package refrainhttp_test
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/memstore"
+	"github.com/refrain-dev/refrain/refrainhttp"
+)
+
+// contest lets a policy and the default one serve the same requests, a few at a time in turn, and reports the ratios of their
+// times: of each turn, and of these the median.
+func contest(b *testing.B, p *refrainhttp.Policy) {
+	var first, replay []float64
+	for n := 0; b.Loop(); n++ {
+		ratios := turn(b, p, n)
+		first, replay = append(first, ratios[0]), append(replay, ratios[1])
+	}
+	report(b, "first", first)
+	report(b, "replay", replay)
+}
+
+// report reports the median, and the half of the interval around it that it is in 19 times of 20.
+func report(b *testing.B, what string, ratios []float64) {
+	slices.Sort(ratios)
+	n := len(ratios)
+	noise := 1.57 * (ratios[n*3/4] - ratios[n/4]) / math.Sqrt(float64(n))
+	b.ReportMetric(ratios[n/2], what+"/default")
+	b.ReportMetric(noise, what+"-noise")
+}
+
+// turn returns the ratio of first executions and that of replays. Both begin with an empty store.
+func turn(b *testing.B, p *refrainhttp.Policy, n int) (ratios [2]float64) {
+	const slices, requests = 20, 50
+	handlers := [2]http.Handler{serving(b, p), serving(b, &refrainhttp.Policy{})}
+	for again := range ratios {
+		var took [2]time.Duration
+		for i := range 2 * slices {
+			side := (i + i/2) % 2 // each as often before the other as after it
+			made := make([]*http.Request, requests)
+			for r := range made {
+				made[r] = contestRequest(p, (n*slices+i/2)*requests+r)
+			}
+			took[side] += serve(handlers[side], made)
+		}
+		ratios[again] = float64(took[0]) / float64(took[1])
+	}
+	return ratios
+}
+
+func serve(h http.Handler, requests []*http.Request) time.Duration {
+	w := &sink{header: make(http.Header)}
+	start := time.Now()
+	for _, r := range requests {
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}
+	return time.Since(start)
+}
+
+func serving(b *testing.B, p *refrainhttp.Policy) http.Handler {
+	guard, err := refrain.New(memstore.New(memstore.Config{MaxBytes: 1 << 30}), refrain.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := refrainhttp.New(guard, refrainhttp.Config{Routes: []refrainhttp.Route{{Match: []string{"POST /"}, Policy: *p}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return m.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, benchAnswer)
+	}))
+}
+
+// contestRequest returns the n-th request. It has a key where the policy wants it, and where the default one does.
+func contestRequest(p *refrainhttp.Policy, n int) *http.Request {
+	key := fmt.Sprintf("01234567-89ab-7def-8123-%012x", n)
+	h := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer bench"}, "Cookie": {"session=0123456789"}}
+	h.Set("Idempotency-Key", key)
+	target, body := &url.URL{Path: "/charges"}, benchBody
+	for _, from := range p.Key.From[:min(1, len(p.Key.From))] {
+		switch place, names, _ := strings.Cut(from, ":"); place {
+		case "body", "tuple":
+			for name := range strings.SplitSeq(names, ",") {
+				body = contestBody(h, name, key, body)
+			}
+		case "query":
+			target.RawQuery = names + "=" + key
+		case "sequence":
+			h.Set(names, fmt.Sprint(n))
+		default:
+			h.Set(names, key)
+		}
+	}
+	if p.Key.Format == refrainhttp.SFString {
+		h.Set("Idempotency-Key", `"`+key+`"`)
+	}
+	if p.Key.FirstSent != "" {
+		h.Set(p.Key.FirstSent, time.Now().UTC().Format(http.TimeFormat))
+	}
+	return &http.Request{
+		Method: http.MethodPost, URL: target, Host: "bench", Header: h,
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// contestBody puts a part of the key where its name says: in the body, that it returns, or the header.
+func contestBody(h http.Header, name, key, body string) string {
+	names := strings.Split(name, "/")
+	switch len(names) {
+	case 1:
+		h.Set(name, key)
+		return body
+	case 2:
+		return fmt.Sprintf(`{%q:%q,%s`, names[1], key, body[1:])
+	}
+	return fmt.Sprintf(`{%q:{%q:%q},%s`, names[1], names[2], key, body[1:])
+}
