@@ -11,7 +11,7 @@ import (
 
 const (
 	keepEvery = 10 * time.Second
-	sweepMost = 5000  // rows at a time
+	sweepMost = 5000 // rows at a time
 	churnMost = 1000 // operations that end, until the rows that they left in live are cleared away
 )
 

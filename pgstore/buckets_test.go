@@ -103,10 +103,6 @@ func TestSizeUnderChurn(t *testing.T) {
 	}
 	got, alive := c.size(), fresh.size()
 	t.Logf("%d bytes after %d operations, %d for the %d alive", got, 60*churnMinute, alive, 16*churnMinute)
-	for _, c := range []*clockwork{c, fresh} {
-		t.Log(query[string](t, c.url, `SELECT string_agg(relname || ' ' || pg_relation_size(oid) || '+' || pg_indexes_size(oid), ', ' ORDER BY relname) FROM pg_class
-		WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND relname ~ '^(live|done|outcome)'`, c.cfg.Schema))
-	}
 	if got > 3*alive {
 		t.Errorf("got %d bytes, want at most three times the %d of what is alive", got, alive)
 	}

@@ -243,4 +243,3 @@ func repeats(t *testing.T, s, direct *Store, step string, c *refrain.Claim) {
 		replays(t, s, *c, "paid")
 	}
 }
-
