@@ -81,7 +81,7 @@ func TestDemoContract(t *testing.T) {
 // `refrain demo --store` starts the server, and leaves nothing of it.
 func TestDemoOnServers(t *testing.T) {
 	t.Parallel()
-	for _, store := range []string{"redis:", "postgres:"} {
+	for _, store := range []string{"redis:", "postgres:", "mysql:"} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			cmd, stdout, stderr, tmp := demo(t, "--store", store)
