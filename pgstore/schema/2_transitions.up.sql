@@ -56,7 +56,7 @@ CREATE FUNCTION bucket_ends(bucket bigint) RETURNS timestamptz LANGUAGE sql IMMU
 $$;
 
 -- us returns a time in microseconds since 1970.
-CREATE FUNCTION us(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION us(t timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
 	SELECT (extract(epoch FROM t) * 1000000)::bigint
 $$;
 
