@@ -20,7 +20,8 @@ var networked = []string{
 	"redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "postgres", "postgresql", "mysql",
 }
 
-const supportedStores = "supported: pebble:DIR, sqlite:FILE, memory:, redis://, redis+sentinel://, redis+cluster://, postgres://, mysql://"
+const supportedStores = "supported: pebble:DIR, sqlite:FILE, memory:, redis://, redis+sentinel://, redis+cluster://, " +
+	"postgres://, mysql://"
 
 // Shared reports whether other processes can use the same store at the same time.
 func (s Store) Shared() bool { return s.URL != "" }
