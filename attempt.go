@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,8 +36,10 @@ type Attempt struct {
 
 // A tenure is what an attempt needs from asking the store until its claim, if it gets one, ends.
 type tenure struct {
-	flight flight
-	link   renewalLink
+	flight   flight
+	link     renewalLink
+	contexts atomic.Pointer[attemptContext] // of the execution, the newest first
+	lost     atomic.Bool                    // somebody else has a newer claim
 
 	mu      sync.Mutex
 	owned   bool // the claim is the attempt's
@@ -200,6 +203,7 @@ func (a *Attempt) keepAlive() {
 		a.guard.observe(Event{Kind: EventStale, Route: a.Route})
 		a.guard.log.Warn("claim was taken over while its owner worked", "op", a.id, "route", a.Route)
 		a.drift(nil)
+		t.lose()
 	default: // renewed; or the store is away, and trying again is all there is to do
 		a.guard.renewer.add(t, a.policy.Lease, time.Now())
 	}
@@ -213,6 +217,14 @@ func (a *Attempt) drift(r *Record) {
 	a.tenure.flight.land(r, time.Time{})
 }
 
+// lose ends the contexts of an execution whose claim is another's: whatever it does from now on, it does beside its successor.
+func (t *tenure) lose() {
+	t.lost.Store(true)
+	for c := t.contexts.Load(); c != nil; c = c.older {
+		c.end()
+	}
+}
+
 // ID names the operation in the store.
 func (a *Attempt) ID() ID { return a.id }
 
@@ -223,20 +235,31 @@ func (a *Attempt) Fence() uint64 { return a.Record.Fence }
 func (a *Attempt) Policy() Policy { return a.policy }
 
 // Context returns a context for the execution: it carries the attempt and the values of parent, does not end when parent
-// does, and ends at the policy's Timeout.
+// does, and ends at the policy's Timeout, or before that when a renewal finds that somebody else has a newer claim or has
+// settled the operation.
 func (a *Attempt) Context(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx := a.context(parent)
 	return ctx, ctx.end
 }
 
 func (a *Attempt) context(parent context.Context) *attemptContext {
-	return &attemptContext{limitedContext{parent: parent, deadline: a.tenure.deadline()}, a}
+	t := a.tenure
+	c := &attemptContext{limitedContext: limitedContext{parent: parent, deadline: t.deadline()}, attempt: a}
+	for added := false; !added; {
+		c.older = t.contexts.Load()
+		added = t.contexts.CompareAndSwap(c.older, c)
+	}
+	if t.lost.Load() { // before lose could see it
+		c.end()
+	}
+	return c
 }
 
 // An attemptContext is the context of an execution.
 type attemptContext struct {
 	limitedContext
 	attempt *Attempt
+	older   *attemptContext // of the same attempt
 }
 
 type attemptKey struct{}

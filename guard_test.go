@@ -55,6 +55,42 @@ func TestPromise01_AtMostOneLiveClaim(t *testing.T) {
 	}
 }
 
+// TestALostClaimEndsTheExecution: an owner that learns that somebody else has a newer claim stops, whatever it has begun.
+func TestALostClaimEndsTheExecution(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := newFaulty()
+		policy := refrain.Policy{Lease: time.Second, Unknown: refrain.Rerun}
+		g, other := guard(t, store, refrain.Config{Policy: policy}), guard(t, store, refrain.Config{Policy: policy})
+		old := begin(t, g, operation("k"), refrain.Run)
+		first, end := old.Context(t.Context())
+		defer end()
+		second, end := old.Context(t.Context())
+		defer end()
+		store.renewMode.Store(refuses)
+		pass(time.Second)
+		newest := begin(t, other, operation("k"), refrain.Run)
+		alive, end := newest.Context(t.Context())
+		defer end()
+		if first.Err() != nil || second.Err() != nil {
+			t.Errorf("got %v and %v before the owner can know, want it to go on", first.Err(), second.Err())
+		}
+		store.renewMode.Store(works)
+		pass(time.Second) // the old owner learns of it when it renews
+		late, end := old.Context(t.Context())
+		defer end()
+		for i, ctx := range []context.Context{first, second, late} {
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				t.Errorf("context %d of the old owner: got %v, want it ended", i, ctx.Err())
+			}
+		}
+		if alive.Err() != nil {
+			t.Errorf("context of the new owner: got %v, want it to last", alive.Err())
+		}
+		_ = old.Release(t.Context())
+		finish(t, newest, "new")
+	})
+}
+
 // TestPromise02_OnlyTheNewestTokenEnds lets an owner that was overtaken try to end and to renew its claim.
 func TestPromise02_OnlyTheNewestTokenEnds(t *testing.T) {
 	virtual(t, func(t *testing.T) {

@@ -43,15 +43,11 @@ func (id *identity) value() string { return hex.EncodeToString(id.secret[:]) }
 // findIdentity returns the database's identity, makes one for a database that never had any, and restores a lost one if an
 // operator says so.
 func (s *Store) findIdentity(ctx context.Context) (*identity, error) {
-	value, err := s.get(ctx, s.names.store)
-	if err != nil {
+	value, marks, err := s.survey(ctx)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	marks, err := s.marks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if value == "" {
+	case value == "":
 		return s.makeIdentity(ctx, marks)
 	}
 	id, complete, err := parseIdentity(value)
@@ -66,6 +62,19 @@ func (s *Store) findIdentity(ctx context.Context) (*identity, error) {
 		return id, nil
 	}
 	return id, s.restore(ctx, id, marks)
+}
+
+// survey reads the store's key and counts the marks, without anybody having changed the key meanwhile.
+func (s *Store) survey(ctx context.Context) (value string, marks map[string]int, err error) {
+	for {
+		if marks, err = s.marks(ctx); err != nil {
+			return "", nil, err
+		}
+		before := value
+		if value, err = s.get(ctx, s.names.store); err != nil || value == before {
+			return value, marks, err
+		}
+	}
 }
 
 // makeIdentity begins in a database that has no identity.

@@ -19,6 +19,7 @@ type node struct {
 	address string
 	info    map[string]string // what INFO says
 	fsync   string            // what CONFIG says of appendfsync; empty if it may not be asked
+	saves   bool              // it makes snapshots, as far as CONFIG tells
 }
 
 // inspect asks the servers that hold records.
@@ -57,8 +58,19 @@ func inspect(ctx context.Context, address string, c rueidis.Client) (node, error
 			n.info[name] = value
 		}
 	}
-	if v, err := c.Do(ctx, c.B().ConfigGet().Parameter("appendfsync").Build()).AsStrMap(); err == nil {
-		n.fsync = v["appendfsync"]
+	n.saves = true
+	for _, r := range c.DoMulti(ctx,
+		c.B().ConfigGet().Parameter("appendfsync").Build(), c.B().ConfigGet().Parameter("save").Build()) {
+		v, err := r.AsStrMap()
+		if err != nil {
+			continue // servers that somebody else runs do not tell
+		}
+		if fsync, ok := v["appendfsync"]; ok {
+			n.fsync = fsync
+		}
+		if save, ok := v["save"]; ok {
+			n.saves = save != ""
+		}
 	}
 	return n, nil
 }
@@ -88,7 +100,7 @@ func (n *node) persists() bool { return n.info["aof_enabled"] == "1" && n.fsync 
 
 // forgets reports whether a server keeps nothing on disk and has no replica.
 func (n *node) forgets() bool {
-	return n.info["aof_enabled"] == "0" && n.number("connected_slaves") == 0 && n.number("rdb_last_save_time") == 0
+	return n.info["aof_enabled"] == "0" && n.number("connected_slaves") == 0 && !n.saves
 }
 
 // judge says why the store must not use these servers, and notes what it can promise with them.

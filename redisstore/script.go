@@ -62,7 +62,7 @@ func (s *Store) run(ctx context.Context, sc *script, id *refrain.ID, args ...str
 	keys := s.names.of(id)
 	mark := s.identity.Load().mark
 	args = append([]string{mark}, args...)
-	m, err := s.bounded(ctx, func() (rueidis.RedisMessage, error) { return s.exec(ctx, sc, keys[:], args) })
+	m, err := s.bounded(ctx, func(ctx context.Context) (rueidis.RedisMessage, error) { return s.exec(ctx, sc, keys[:], args) })
 	if err != nil {
 		return answer{}, err
 	}
@@ -72,10 +72,10 @@ func (s *Store) run(ctx context.Context, sc *script, id *refrain.ID, args ...str
 // bounded makes a call that returns when ctx ends. The client sees to that by itself, except while it dials for somebody else
 // or has a thousand commands on a connection that does not answer; so a call is left behind if the one before got no answer.
 func (s *Store) bounded(
-	ctx context.Context, call func() (rueidis.RedisMessage, error),
+	ctx context.Context, call func(context.Context) (rueidis.RedisMessage, error),
 ) (m rueidis.RedisMessage, err error) {
 	if !s.troubled.Load() {
-		m, err = call()
+		m, err = call(ctx)
 	} else {
 		m, err = s.leave(ctx, call)
 	}
@@ -90,9 +90,10 @@ func (s *Store) bounded(
 	return m, err
 }
 
-// leave makes a call that is left behind when ctx ends.
+// leave makes a call that is left behind when ctx ends. It has time to connect, for itself and for those who wait for the same
+// connection.
 func (s *Store) leave(
-	ctx context.Context, call func() (rueidis.RedisMessage, error),
+	ctx context.Context, call func(context.Context) (rueidis.RedisMessage, error),
 ) (rueidis.RedisMessage, error) {
 	type result struct {
 		m   rueidis.RedisMessage
@@ -105,7 +106,9 @@ func (s *Store) leave(
 		return rueidis.RedisMessage{}, refrain.ErrClosed
 	}
 	s.calls.Go(func() {
-		m, err := call()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout+replyTimeout)
+		defer cancel()
+		m, err := call(ctx)
 		done <- result{m, err}
 	})
 	s.life.RUnlock()

@@ -26,7 +26,7 @@ func (s *Store) claim(ctx context.Context, c *refrain.Claim) (refrain.Decision, 
 	if c.Rerun {
 		rerun = "1"
 	}
-	a, err := s.run(ctx, &claimScript, &c.ID, bytes(c.Token[:]), bytes(c.Fingerprint[:]), micros(c.Lease), rerun)
+	a, err := s.run(ctx, &claimScript, &c.ID, text(c.Token[:]), text(c.Fingerprint[:]), micros(c.Lease), rerun)
 	if err != nil {
 		return refrain.Decision{}, err
 	}
@@ -62,7 +62,7 @@ func (s *Store) Settle(ctx context.Context, e refrain.Settlement) (refrain.Recor
 func (s *Store) settle(ctx context.Context, e *refrain.Settlement) (refrain.Record, error) {
 	instead, owner := "", e.Token
 	if e.Instead != (refrain.Token{}) {
-		instead = bytes(e.Instead[:])
+		instead = text(e.Instead[:])
 		if e.Ending == refrain.Finished {
 			owner = e.Instead // whose the outcome is from then on
 		}
@@ -71,7 +71,7 @@ func (s *Store) settle(ctx context.Context, e *refrain.Settlement) (refrain.Reco
 	if e.Outcome != nil || e.Ending == refrain.Finished {
 		outcome = rueidis.BinaryString(encodeOutcome(&e.ID, &owner, e.Outcome))
 	}
-	a, err := s.run(ctx, &settleScript, &e.ID, bytes(e.Token[:]), strconv.Itoa(int(e.Ending)), instead,
+	a, err := s.run(ctx, &settleScript, &e.ID, text(e.Token[:]), strconv.Itoa(int(e.Ending)), instead,
 		micros(e.Retention), micros(e.Tombstone), outcome)
 	if err != nil {
 		return refrain.Record{}, err
@@ -82,11 +82,11 @@ func (s *Store) settle(ctx context.Context, e *refrain.Settlement) (refrain.Reco
 	case settleRemoved:
 		return refrain.Record{}, nil
 	case settleWritten:
-		a.outcome = outcome
-		r := a.record(&e.ID)
-		if r.Outcome != nil {
-			r.Outcome = e.Outcome
+		r, _, ok := decodeRecord(a.key, a.head)
+		if !ok {
+			return refrain.Record{}, errNonsense
 		}
+		r.Outcome = e.Outcome
 		return r, nil
 	}
 	return a.record(&e.ID).At(a.now), nil
@@ -94,7 +94,7 @@ func (s *Store) settle(ctx context.Context, e *refrain.Settlement) (refrain.Reco
 
 // Renew implements refrain.Store.
 func (s *Store) Renew(ctx context.Context, r refrain.Renewal) error {
-	a, err := s.run(ctx, &renewScript, &r.ID, bytes(r.Token[:]), micros(r.Lease))
+	a, err := s.run(ctx, &renewScript, &r.ID, text(r.Token[:]), micros(r.Lease))
 	if err == nil && a.code == 0 {
 		err = refrain.ErrStale
 	}
@@ -113,8 +113,8 @@ func (s *Store) Get(ctx context.Context, id refrain.ID) (refrain.Record, error) 
 	return a.record(&id).At(a.now), nil
 }
 
-// bytes returns them as a string. They are not copied: nobody writes to them until the call has returned.
-func bytes(b []byte) string { return string(b) }
+// text returns bytes as a string.
+func text(b []byte) string { return string(b) }
 
 // longest is about as long as the scripts can add to a time of today without rounding.
 const longest = 200 * 365 * 24 * time.Hour

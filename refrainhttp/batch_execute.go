@@ -3,7 +3,9 @@ package refrainhttp
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/refrain-dev/refrain"
 )
@@ -28,19 +30,15 @@ func (swallower) beforeFlow()                 {}
 // execute forwards the items that run, and records what became of each.
 func (b *batchExchange) execute() {
 	raws := make([][]byte, 0, len(b.items))
-	var first *refrain.Attempt
 	for i := range b.items {
 		if b.items[i].runs() {
 			raws = append(raws, b.items[i].raw)
-			if first == nil {
-				first = b.items[i].attempt
-			}
 		}
 	}
 	body := &bodyReader{rest: b.array.with(b.body.b, raws...)}
 	defer body.end()
 	var chosen choice
-	ctx, cancel := first.Context(b.request.Context())
+	ctx, cancel := b.context()
 	defer cancel()
 	rec := &recorder{buf: b.m.buffers.get(), gate: swallower{}, chunks: &b.m.buffers}
 	rec.start(swallower{b.client.Header()}, b.plan.policy.Limits.ResponseBody)
@@ -50,7 +48,8 @@ func (b *batchExchange) execute() {
 			b.abort(rec)
 		}
 	}()
-	r := b.forwarded(context.WithValue(ctx, choiceKey{}, &chosen), body)
+	ctx = context.WithValue(context.WithValue(ctx, executionKey{}, b), choiceKey{}, &chosen)
+	r := b.forwarded(ctx, body)
 	if len(raws) < len(b.items) {
 		dropDigests(r.Header)
 	}
@@ -64,6 +63,34 @@ func (b *batchExchange) execute() {
 	b.m.buffers.put(rec.buf)
 	b.classify(&chosen, len(raws))
 	b.record()
+}
+
+// context returns a context for the execution of all items that run. It ends as soon as that of one of them would: their one
+// request must not outlive any claim that it was sent under. It carries the attempt of one.
+func (b *batchExchange) context() (context.Context, context.CancelFunc) {
+	var own []context.Context
+	var ends []func()
+	var deadline time.Time
+	for i := range b.items {
+		if b.items[i].runs() {
+			ctx, end := b.items[i].attempt.Context(b.request.Context())
+			if d, _ := ctx.Deadline(); len(own) == 0 || d.Before(deadline) {
+				deadline = d
+			}
+			own, ends = append(own, ctx), append(ends, end)
+		}
+	}
+	ctx, cancel := context.WithDeadline(own[0], deadline)
+	for _, c := range own[1:] {
+		stop := context.AfterFunc(c, cancel)
+		ends = append(ends, func() { stop() })
+	}
+	return ctx, func() {
+		cancel()
+		for _, end := range slices.Backward(ends) {
+			end()
+		}
+	}
 }
 
 // abort leaves items whose handler did not return as unknown.

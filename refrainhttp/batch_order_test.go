@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/refrainhttp"
@@ -51,6 +52,27 @@ func TestSealedBatchesAreRefused(t *testing.T) {
 		}
 	}
 	s.ran(0)
+}
+
+// The one request of a batch ends when the claim of any of its items is lost, and with the first of their deadlines.
+func TestABatchEndsWithAnyOfItsClaims(t *testing.T) {
+	t.Parallel()
+	p := batched()
+	p.Operation.Lease = 300 * time.Millisecond
+	var s *site
+	s = newSite(t, oneRoute(p), func(w http.ResponseWriter, r *http.Request) {
+		own := refrain.FromContext(r.Context()).ID()
+		s.store.only.Store(&own)
+		select {
+		case <-r.Context().Done():
+		case <-time.After(20 * time.Second):
+			t.Error("the request goes on, without the claims of all but one of its items")
+		}
+		w.WriteHeader(http.StatusBadGateway)
+	})
+	if got := s.do(transfers("a", "b", "c")); got.code != http.StatusBadGateway {
+		t.Errorf("got %s, want the handler's answer", got)
+	}
 }
 
 // The API is told of no attempt of an item, so that it has none of that name.

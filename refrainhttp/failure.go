@@ -1,6 +1,9 @@
 package refrainhttp
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+)
 
 // A Failure is why a handler has no answer: the API that it asks did not give one.
 type Failure uint8
@@ -16,8 +19,13 @@ const (
 // outcome. w and r are what the handler got, and nothing was written to w. For any other request, also one that is only
 // observed, it does nothing and reports false: then the handler answers as it likes, and sets the outcome.
 func Fail(w http.ResponseWriter, r *http.Request, f Failure) bool {
-	e, ok := r.Context().Value(executionKey{}).(*execution)
-	if !ok {
+	var x *exchange
+	switch running := r.Context().Value(executionKey{}).(type) {
+	case *execution:
+		x = &running.x
+	case *batchExchange:
+		x = running.exchange
+	default:
 		return false
 	}
 	class, kind := Unknown, problemUnanswered
@@ -27,9 +35,16 @@ func Fail(w http.ResponseWriter, r *http.Request, f Failure) bool {
 	case TimedOut:
 		kind = problemTimedOut
 	}
-	SetOutcome(e, class)
-	e.x.telling(StatusRefused, refusal{kind: kind}).write(w)
+	SetOutcome(r.Context(), class)
+	x.telling(StatusRefused, refusal{kind: kind}).write(w)
 	return true
+}
+
+// IsBatch reports whether a handler runs on behalf of a Batch. The context of one may end before its deadline: when the claim
+// of any of its items is lost.
+func IsBatch(ctx context.Context) bool {
+	_, is := ctx.Value(executionKey{}).(*batchExchange)
+	return is
 }
 
 type executionKey struct{}

@@ -2,8 +2,10 @@ package refrainhttp
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/refrain-dev/refrain"
@@ -15,7 +17,9 @@ type fingerprinter struct {
 	headers []string
 	fields  *selector // of JSON bodies; nil means all
 
-	method, path, query, media bool // what counts besides
+	credentials map[string]bool // fields that count if they are there: of strangers
+
+	method, path, query, media, host bool // what counts besides
 
 	algorithms []algorithm // the newest first, which is the one of new records
 }
@@ -49,6 +53,9 @@ func newFingerprinter(f Fingerprint) (fingerprinter, error) {
 	var err error
 	if p.headers, err = canonicalNames(f.Headers); err != nil {
 		return p, fmt.Errorf("headers: %w", err)
+	}
+	if at := slices.Index(p.headers, "Host"); at >= 0 { // which is no field of an http.Header
+		p.headers, p.host = slices.Delete(p.headers, at, at+1), true
 	}
 	p.fields, err = newSelector(f.Include, f.Exclude)
 	return p, err
@@ -90,6 +97,12 @@ func (p *fingerprinter) digest1(r *http.Request, body []byte, work *workspace) r
 	for _, name := range p.headers {
 		b = appendLines(b, r.Header[name])
 	}
+	if p.host {
+		b = appendString(b, strings.ToLower(r.Host))
+	}
+	if p.credentials != nil {
+		b = appendPresent(b, r.Header, p.credentials)
+	}
 	b = p.appendBody(b, contentType, body, work)
 	work.b = b
 	return sha256.Sum256(b)
@@ -101,6 +114,23 @@ func appendIf(b []byte, counts bool, s string) []byte {
 		s = ""
 	}
 	return appendString(b, s)
+}
+
+// appendPresent appends those of the fields that are there, in the order of their names, and their number.
+func appendPresent(b []byte, h http.Header, fields map[string]bool) []byte {
+	var room [8]string
+	names := room[:0]
+	for name := range h {
+		if fields[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, name := range names {
+		b = appendLines(appendString(b, name), h[name])
+	}
+	return b
 }
 
 // appendBody appends what the body is compared by. It comes last and needs no length.

@@ -177,6 +177,7 @@ func (s *site) same(first, again reply) {
 type faultyStore struct {
 	refrain.Store
 	claims, settles atomic.Bool
+	only            atomic.Pointer[refrain.ID] // the one operation whose lease may be renewed; nil if all
 	beforeSettle    atomic.Pointer[func()]
 }
 
@@ -187,6 +188,13 @@ func (f *faultyStore) Claim(ctx context.Context, c refrain.Claim) (refrain.Decis
 		return refrain.Decision{}, refrain.ErrUnavailable
 	}
 	return f.Store.Claim(ctx, c)
+}
+
+func (f *faultyStore) Renew(ctx context.Context, r refrain.Renewal) error {
+	if id := f.only.Load(); id != nil && *id != r.ID {
+		return refrain.ErrStale
+	}
+	return f.Store.Renew(ctx, r)
 }
 
 func (f *faultyStore) Settle(ctx context.Context, e refrain.Settlement) (refrain.Record, error) {

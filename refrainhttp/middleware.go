@@ -31,6 +31,9 @@ func New(guard *refrain.Guard, cfg Config) (*Middleware, error) {
 	if err != nil {
 		return nil, fmt.Errorf("refrainhttp: %w", err)
 	}
+	for _, p := range routes.plans {
+		p.gateway = cfg.Gateway
+	}
 	m := &Middleware{guard: guard, routes: routes, log: cfg.Logger, observer: cfg.Observer, lifetime: cfg.Lifetime}
 	m.prober = newProber(guard)
 	if m.bodies.limit = cfg.BodyMemory; m.bodies.limit == 0 {
@@ -59,7 +62,9 @@ type protected struct {
 // ServeHTTP implements http.Handler.
 func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var found *plan
-	if !safe(r.Method) {
+	if safe(r.Method) {
+		found = p.m.routes.mustSign(r)
+	} else {
 		found = p.m.routes.find(r)
 	}
 	if found == nil || found.policy.Mode == Off {

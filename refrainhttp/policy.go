@@ -126,7 +126,7 @@ type Fingerprint struct {
 	// Include and Exclude are JSON pointers (RFC 6901): the only parts of a body that count, and parts that do not. Exclude
 	// wins. In a form, /name is the field of that name. They have no effect on bodies that are compared byte by byte.
 	Include, Exclude []string
-	// Headers names request header fields that count.
+	// Headers names request header fields that count. Host is one of them, in any case.
 	Headers []string
 	// Digest says what becomes of a request with a Content-Digest (RFC 9530). If empty, it is ignored.
 	Digest DigestMode

@@ -60,14 +60,28 @@ func newPrincipalSource(source Source, known Sources) (principalSource, error) {
 	return s, nil
 }
 
-// headerFinder takes all lines of a field for the principal.
+// headerFinder takes all lines of a field for the principal, if one of them names somebody.
 func headerFinder(name string) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
-		if values := r.Header[name]; len(values) > 0 {
+		if values := r.Header[name]; slices.ContainsFunc(values, namesSomebody) {
 			return credential(name, values), nil
 		}
 		return "", nil
 	}
+}
+
+// namesSomebody reports whether a field's value is a credential. Many clients of many callers send none in the same words: a
+// scheme without anything behind it, or what their language writes for a variable that is not set.
+func namesSomebody(value string) bool {
+	last := value[strings.LastIndexByte(value, ' ')+1:]
+	if len(last) > len("undefined") {
+		return true // nearly always
+	}
+	switch strings.ToLower(last) {
+	case "", "bearer", "basic", "token", "digest", "apikey", "null", "(null)", "nil", "none", "undefined":
+		return false
+	}
+	return true
 }
 
 func cookieFinder(label, name string) func(*http.Request) (string, error) {
@@ -116,12 +130,25 @@ func (s *principalSource) of(r *http.Request) (string, error) {
 	return credential(s.name, []string{found}), nil
 }
 
-// credentials are the fields that tell callers apart whom no source names.
-func (s *scoper) credentials() []string {
-	names := []string{"Cookie", "Authorization", "X-Api-Key"}
+// credentials are the fields that tell callers apart whom no source names: those in which clients send credentials, and those
+// in which gateways and load balancers say whom they have let in.
+func (s *scoper) credentials() map[string]bool {
+	names := []string{
+		"Cookie", "Authorization", "X-Api-Key",
+		"Api-Key", "Apikey", "Api-Token", "X-Api-Token", "X-Auth", "X-Auth-Key", "X-Auth-Token", "X-Access-Token", "X-Token",
+		"X-User-Token", "X-Session", "X-Session-Id", "X-Session-Token", "Private-Token", "X-Goog-Api-Key", "X-Functions-Key",
+		"Ocp-Apim-Subscription-Key", "X-Amz-Security-Token", "X-Shopify-Access-Token", "X-Vault-Token",
+		"X-User", "X-User-Id", "X-Account", "X-Account-Id", "X-Client-Id", "X-Customer-Id", "X-Tenant", "X-Tenant-Id", "X-Org-Id",
+		"Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Access-Token",
+		"X-Forwarded-Client-Cert", "X-Auth-Request-User", "X-Auth-Request-Email", "X-Authenticated-Userid", "X-Consumer-Id",
+		"X-Goog-Iap-Jwt-Assertion", "Cf-Access-Jwt-Assertion", "X-Amzn-Oidc-Data", "X-Ms-Client-Principal",
+	}
 	for _, p := range s.principal {
 		names = append(names, p.Reads...)
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	all := make(map[string]bool, len(names))
+	for _, name := range names {
+		all[name] = true
+	}
+	return all
 }

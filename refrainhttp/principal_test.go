@@ -78,7 +78,7 @@ func TestUnprovenCallersAreObserved(t *testing.T) {
 // Who has no principal, but another credential than the first, is not answered with what the first got.
 func TestPromise7CredentialsOfStrangers(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"Cookie", "Authorization", "X-Api-Key", "X-Badge"} {
+	for _, name := range []string{"Cookie", "Authorization", "X-Api-Key", "X-Badge", "X-Auth-Token", "X-Tenant-Id", "X-Forwarded-User"} {
 		f := refrainhttp.Finder{Find: func(*http.Request) (string, error) { return "", nil }, Reads: []string{"x-badge"}}
 		cfg := oneRoute(refrainhttp.Policy{Principal: []refrainhttp.Source{"never"}})
 		cfg.Sources = refrainhttp.Sources{"never": func(string) (refrainhttp.Finder, error) { return f, nil }}
@@ -93,6 +93,38 @@ func TestPromise7CredentialsOfStrangers(t *testing.T) {
 			t.Errorf("%s: got %v, want a replay", name, got)
 		}
 		s.ran(1)
+	}
+}
+
+// A header that is there without a credential in it is nobody's: all who have none may send the same.
+func TestPromise7NoCredentialIsNobodys(t *testing.T) {
+	t.Parallel()
+	for _, nothing := range []string{"", "Bearer", "bearer ", "Basic", "Bearer null", "Bearer undefined", "(null)", "Token None"} {
+		s := newSite(t, refrainhttp.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Set-Cookie", "s=secret")
+			fmt.Fprint(w, "for "+r.Header.Get("Cookie"))
+		})
+		alice := post("k", "1").with("Authorization", nothing).with("Cookie", "s=alice")
+		s.do(alice)
+		for _, other := range []ask{alice.with("Cookie", "s=bob"), post("k", "1").with("Authorization", nothing)} {
+			if got := s.do(other); got.code != 422 || got.replayed() {
+				t.Errorf("%q: got %v, want that it is not another's answer", nothing, got)
+			}
+		}
+		if got := s.do(alice); !got.replayed() || got.header.Get("Set-Cookie") != "" {
+			t.Errorf("%q: got %v, want a replay without cookies, as for any stranger", nothing, got)
+		}
+		if got := s.do(alice.with("X-Api-Key", "alice's")); got.status() != "executed" {
+			t.Errorf("%q: got %v, want the next source asked", nothing, got)
+		}
+		s.ran(2)
+	}
+	s := newSite(t, refrainhttp.Config{}, charge())
+	for _, short := range []string{"x", "Bearer x", "nobody", "bear er"} {
+		s.do(post("k", "1").with("Authorization", short))
+		if got := s.do(post("k", "1").with("Authorization", short).with("Cookie", "t=1")); !got.replayed() {
+			t.Errorf("%q: got %v, want a principal", short, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -114,10 +115,10 @@ func newInquiry(p *Policy, pattern string) (*inquiry, error) {
 
 func (q *inquiry) compile(p *Probe) (err error) {
 	if q.url, err = newProbeURL(p.URL, p.Base); err != nil {
-		return &ProbeError{"url", err}
+		return &ProbeError{"url", unquoted(err)}
 	}
 	if q.header, err = newMarks(p.Header, []string{varKey, varAttempt, varPath, varHeader}); err != nil {
-		return &ProbeError{"headers", err}
+		return &ProbeError{"headers", unquoted(err)}
 	}
 	if err := checkProbeHeader(q.header); err != nil {
 		return err
@@ -129,6 +130,14 @@ func (q *inquiry) compile(p *Probe) (err error) {
 		return err
 	}
 	return q.checkAnswers(p)
+}
+
+// unquoted returns an error of newMarks or newTemplate without the text that it quotes, which may hold a credential.
+func unquoted(err error) error {
+	if cause := errors.Unwrap(err); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // checkProbeHeader sees to it that the host stays the URL's, and its framing the client's business.

@@ -2,7 +2,6 @@ package refrainhttp
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -82,7 +81,7 @@ func (u *probeURL) check() error {
 	for _, t := range []template{u.path, u.query} {
 		for _, s := range t {
 			if !s.variable && !isURLText(s.text) {
-				return fmt.Errorf("%q has a character that must be percent-encoded in a URL, or is a fragment", s.text)
+				return errors.New("has a character that must be percent-encoded in a URL, or a fragment")
 			}
 		}
 	}

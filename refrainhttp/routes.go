@@ -17,6 +17,8 @@ type routes struct {
 	post, patch *plan
 
 	plans    []*plan  // of all patterns, in the order of the configuration
+	inboxes  *inboxes // nil if nothing has to be signed
+	hosts    bool     // a pattern has a host
 	keyNames []string // of the header fields that hold keys, on any route
 }
 
@@ -44,10 +46,20 @@ type matched struct{ plan *plan }
 
 func (matched) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-func newRoutes(cfg *Config) (*routes, error) {
+func newRoutes(cfg *Config) (rs *routes, err error) {
 	if len(cfg.Routes) > 0 {
-		return newMux(cfg)
+		rs, err = newMux(cfg)
+	} else {
+		rs, err = newPair(cfg)
 	}
+	if err == nil {
+		rs.inboxes = newInboxes(rs.plans)
+	}
+	return rs, err
+}
+
+// newPair returns the routes of a configuration without any.
+func newPair(cfg *Config) (*routes, error) {
 	post, err := compile("POST /", cfg.Policy, cfg.Sources)
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
@@ -89,13 +101,39 @@ func (rs *routes) add(pattern string, p *plan) (err error) {
 		return fmt.Errorf("match: %s is a safe method; its keys are ignored", method)
 	}
 	rs.mux.Handle(pattern, matched{p})
+	rs.hosts = rs.hosts || hostOf(pattern) != ""
 	rs.plans = append(rs.plans, p)
 	rs.noteKeys(p)
 	return nil
 }
 
+// hostOf returns the host of a pattern, "" if it has none.
+func hostOf(pattern string) string {
+	host, _, _ := strings.Cut(pattern[strings.LastIndexByte(pattern, ' ')+1:], "/")
+	return host
+}
+
 // find returns the plan for a request, or nil.
 func (rs *routes) find(r *http.Request) *plan {
+	p := rs.match(r)
+	if rs.inboxes != nil && (p == nil || !p.isInbox()) {
+		if inbox := rs.inboxes.find(r); inbox != nil {
+			return inbox
+		}
+	}
+	return p
+}
+
+// mustSign returns the plan of a request whose method is safe, if it is one to an inbox all the same: a script that reads the
+// body may not look at the method.
+func (rs *routes) mustSign(r *http.Request) *plan {
+	if rs.inboxes == nil || r.ContentLength == 0 {
+		return nil
+	}
+	return rs.inboxes.find(r)
+}
+
+func (rs *routes) match(r *http.Request) *plan {
 	if rs.mux == nil {
 		switch r.Method {
 		case http.MethodPost:
@@ -104,6 +142,10 @@ func (rs *routes) find(r *http.Request) *plan {
 			return rs.patch
 		}
 		return nil
+	}
+	if rs.hosts && !isPlainHost(r.Host) { // which the mux would compare byte by byte
+		c := *r
+		c.Host, r = foldHost(r.Host), &c
 	}
 	h, _ := rs.mux.Handler(r)
 	if m, ok := h.(matched); ok {

@@ -15,11 +15,12 @@ type scoper struct {
 	principal []principalSource
 	route     RouteScope
 	pattern   string
+	host      string  // of the pattern, if it has one: the same path of another host is another resource
 	params    []param // of the path
 }
 
 func newScoper(p Policy, pattern string, known Sources) (scoper, error) {
-	s := scoper{route: p.RouteScope, pattern: pattern}
+	s := scoper{route: p.RouteScope, pattern: pattern, host: hostOf(pattern)}
 	switch p.RouteScope {
 	case RoutePattern, RoutePath, RouteNone:
 	default:
@@ -75,7 +76,7 @@ func (s *scoper) of(r *http.Request, principal string) refrain.Scope {
 	case RoutePattern:
 		scope.Route = s.pattern
 	case RoutePath:
-		scope.Route = r.Method + " " + r.URL.EscapedPath()
+		scope.Route = r.Method + " " + s.host + r.URL.EscapedPath()
 	case RouteNone:
 	default:
 		scope.Route = s.resource(r)

@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -63,8 +64,11 @@ func newSpeech(a *Answers) (s speech, err error) {
 }
 
 func newWords(t problemType, a *Answer) (w words, err error) {
-	if !statusAllowed(a.Status) {
+	switch {
+	case !statusAllowed(a.Status):
 		return w, fmt.Errorf("status %d does not end a request; they go from 200 to 599", a.Status)
+	case !bodyAllowed(a.Status):
+		return w, fmt.Errorf("an answer with status %d has no body, and this one has; take another", a.Status)
 	}
 	kind := ProblemBase + t.code
 	t.status, t.code, t.detail = a.Status, a.Code, a.Detail
@@ -96,13 +100,18 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	return w, nil
 }
 
+var errNoLine = errors.New(`this is not a header line such as "Name: value"`)
+
 func newMarks(lines, allowed []string) ([]mark, error) {
 	marks := make([]mark, 0, len(lines))
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")
 		name, value = http.CanonicalHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
 		if !ok || !isToken(name) || strings.ContainsFunc(value, isControl) {
-			return nil, fmt.Errorf("%q is not a header line such as \"Name: value\"", line)
+			return nil, fmt.Errorf("%q: %w", line, errNoLine)
+		}
+		if framing(name) {
+			return nil, fmt.Errorf("%s says how an answer is sent, and is set by the server; remove it", name)
 		}
 		t, err := newTemplate(value, allowed)
 		if err != nil {
@@ -118,6 +127,15 @@ func newMarks(lines, allowed []string) ([]mark, error) {
 		marks = append(marks, m)
 	}
 	return marks, nil
+}
+
+// framing reports whether the canonical name is a field that says where a message ends or what becomes of its connection.
+func framing(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Transfer-Encoding", "Upgrade", "Trailer", "Content-Length", "Date":
+		return true
+	}
+	return false
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

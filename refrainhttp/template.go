@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"strings"
@@ -16,6 +17,8 @@ type segment struct {
 	pointer  *pointer // of an ${outcome:/pointer}
 }
 
+var errUnclosed = errors.New("a ${ has no closing brace")
+
 // newTemplate compiles a template that may use the variables.
 func newTemplate(text string, allowed []string) (template, error) {
 	var t template
@@ -29,7 +32,7 @@ func newTemplate(text string, allowed []string) (template, error) {
 		}
 		name, next, closed := strings.Cut(after, "}")
 		if !closed {
-			return nil, fmt.Errorf("%q: a ${ has no closing brace", text)
+			return nil, fmt.Errorf("%q: %w", text, errUnclosed)
 		}
 		s, err := newVariable(name, allowed)
 		if err != nil {

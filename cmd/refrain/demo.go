@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -26,11 +27,15 @@ The exit status is 1 if behind Refrain anything was charged twice, lost, or neit
 charged nor reported, or if the storm was none.`,
 		Example: `  refrain demo
   refrain demo --json
-  refrain demo --keep`,
+  refrain demo --keep
+  refrain demo --store redis:`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if err := demo.CheckStore(cfg.Store); err != nil {
+				return misuse{fmt.Errorf("flag --store: %w", err)}
+			}
 			cfg.Out, cfg.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return demo.Run(ctx, cfg)
 		},
@@ -39,6 +44,8 @@ charged nor reported, or if the storm was none.`,
 	flags.SortFlags = false
 	flags.BoolVar(&cfg.JSON, "json", false, "print one JSON object instead of a table")
 	flags.BoolVar(&cfg.Keep, "keep", false, "leave everything running to play with, until Ctrl-C")
+	flags.StringVar(&cfg.Store, "store", "",
+		"redis:, postgres: or mysql: starts such a server for the demo; a URL names one that runs (default embedded)")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "draw the storm from this number, to see the same one again (default random)")
 	return cmd
 }

@@ -30,7 +30,7 @@ A running proxy tells the same as JSON at /.well-known/idempotency.`,
 	s := newSettings(env, cmd)
 	overlay := cmd.Flags().Bool("openapi", false, "write an OpenAPI overlay")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := s.load()
+		cfg, err := s.describe()
 		if err != nil {
 			return err
 		}

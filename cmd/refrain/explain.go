@@ -34,7 +34,7 @@ status of the answer means. With -H it also says what these headers would lead t
 		if err != nil {
 			return misuse{err}
 		}
-		cfg, err := s.load()
+		cfg, err := s.describe()
 		if err != nil {
 			return err
 		}

@@ -102,6 +102,10 @@ func TestMisuseEndsWithStatus2AndAHint(t *testing.T) {
 			"proxy --upstream http://a --store redis:u:secret@h",
 			"refrain: flag --store: has no host; write one such as redis://127.0.0.1/",
 		},
+		{
+			"demo --store oracle:",
+			`refrain: flag --store: there is no server to start for "oracle:"; write redis:, postgres:, mysql:, or a store's URL`,
+		},
 		{"check now", `refrain: unexpected argument "now"`},
 		{"explain", "refrain: missing METHOD and PATH"},
 		{"explain POST", "refrain: missing PATH"},

@@ -46,7 +46,7 @@ func newConsole(env environment, cmd *cobra.Command) *console {
 }
 
 func (c *console) client() (*operations.Client, error) {
-	cfg, err := c.settings.load()
+	cfg, err := c.settings.describe()
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,8 @@ given again.`,
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
-	root.AddCommand(newDemo(), newProxy(env), newCheck(env), newExplain(env), newDocs(env), newOps(env), newVersion())
+	root.AddCommand(newDemo(), newProxy(env), newCheck(env), newExplain(env), newDocs(env), newOps(env), newMigrate(env),
+		newVersion())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

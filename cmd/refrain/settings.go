@@ -58,7 +58,12 @@ func (s *settings) file() string {
 }
 
 // load reads the configuration.
-func (s *settings) load() (*config.Config, error) {
+func (s *settings) load() (*config.Config, error) { return s.loadBy(config.Load) }
+
+// describe reads the configuration for who only tells what it says, where its secrets may not be.
+func (s *settings) describe() (*config.Config, error) { return s.loadBy(config.Describe) }
+
+func (s *settings) loadBy(load func(string, ...config.Override) (*config.Config, error)) (*config.Config, error) {
 	var over []config.Override
 	for _, name := range s.names {
 		value, source := s.text(name)
@@ -66,7 +71,7 @@ func (s *settings) load() (*config.Config, error) {
 			over = append(over, config.Override{Name: name, Value: value, Source: source})
 		}
 	}
-	return config.Load(s.file(), over...)
+	return load(s.file(), over...)
 }
 
 // addLogFlags adds --log-level and --log-format to the command.

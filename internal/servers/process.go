@@ -111,7 +111,7 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // PID returns the number of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Stop asks the server to end, and kills it when it has not within half a minute.
+// Stop asks the server to end, and kills it when it has not within half a minute. What it has left running is killed too.
 func (p *Process) Stop() error {
 	_ = p.Resume() // one that is paused does not hear
 	_ = p.cmd.Process.Signal(cmp.Or(p.Ends, os.Interrupt))

@@ -37,21 +37,26 @@ func TestKillEndsTheWholeServer(t *testing.T) {
 	if log := p.Log(); !strings.Contains(log, "started") {
 		t.Errorf("got the log %q", log)
 	}
-	b, err := os.ReadFile(filepath.Join(p.Dir, "pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := strings.TrimSpace(string(b))
-	if err := p.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	for range time.Tick(time.Millisecond) { // it is dead, but whoever inherits it has yet to see that
-		if exec.Command("kill", "-0", child).Run() != nil || zombie(child) {
-			break
+	for name, end := range map[string]func() error{"Kill": p.Kill, "Stop": p.Stop} {
+		b, err := os.ReadFile(filepath.Join(p.Dir, "pid"))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err := p.Start(t.Context()); err != nil {
-		t.Fatalf("starting it once more: %v", err)
+		child := strings.TrimSpace(string(b))
+		if err := end(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for range time.Tick(time.Millisecond) { // it is dead, but whoever inherits it has yet to see that
+			if exec.Command("kill", "-0", child).Run() != nil || zombie(child) {
+				break
+			}
+		}
+		if err := os.Remove(filepath.Join(p.Dir, "ready")); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Start(t.Context()); err != nil {
+			t.Fatalf("starting it once more: %v", err)
+		}
 	}
 }
 

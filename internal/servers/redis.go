@@ -40,6 +40,7 @@ func startRedis(ctx context.Context, name, dir string, port int, settings ...str
 	args := []string{
 		"--port", strconv.Itoa(port), "--bind", Loopback, "--dir", dir, "--dbfilename", name + ".rdb",
 		"--appendonly", "yes", "--appenddirname", name + ".aof", "--save", "", "--enable-debug-command", "local",
+		"--shutdown-on-sigint", "nosave now force", // a server that is told in the wrong moment does not end else
 	}
 	for i := 0; i+1 < len(settings); i += 2 {
 		args = append(args, "--"+settings[i], settings[i+1])

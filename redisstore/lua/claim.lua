@@ -7,4 +7,4 @@ if state == ABSENT or state == UNKNOWN and ARGV[5] == '1' and token ~= NOBODY an
   if kept == 1 then redis.call('DEL', KEYS[3]) end
   return {now, next}
 end
-return {now, 0, value, outcome()}
+return unchanged(0)

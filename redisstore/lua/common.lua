@@ -3,7 +3,6 @@
 local ABSENT, RUNNING, UNKNOWN, DONE, EXPIRED = 0, 1, 2, 3, 4
 local HEAD, NOBODY = '>BBBc16c32I8I8I8I8I8', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 
-redis.call('PERSIST', KEYS[1]) -- changes nothing, but a replica refuses it: nobody decides by what a replica knows
 local tag = redis.call('GET', KEYS[1])
 if not tag or #tag ~= 24 or string.sub(tag, 1, 16) ~= ARGV[1] then
   return redis.error_reply('LOST the database is not the one it was')
@@ -51,3 +50,10 @@ end
 
 -- at returns a time for PXAT, no earlier than it is.
 local function at(us) return string.format('%.0f', math.ceil(us / 1000)) end
+
+-- unchanged returns what is there. PERSIST changes nothing, but a replica refuses it, as it does every write: nobody decides by
+-- what a replica knows. It is not called before a script writes, for after it a full server would take any write.
+local function unchanged(code)
+  redis.call('PERSIST', KEYS[1])
+  return {now, code, value, outcome()}
+end

@@ -1,7 +1,7 @@
 -- ARGV: mark, token, ending, the token that settles instead or nothing, retention and tombstone in microseconds, the outcome
 -- or nothing.
--- Returns the time and 0, the record and its outcome if nothing changed; 1 and the new record if it did; 2 if it is removed; 3
--- if the token is stale.
+-- Returns the time and 0, the record and its outcome if it was ended before in this way; 1 and the new record if it is now; 2 if
+-- it is removed; 3 if the token is stale.
 local FINISHED, RELEASED, UNDECIDED, FORGOTTEN = '1', '2', '3', '4'
 local ending, instead, blob = ARGV[3], ARGV[4], ARGV[7]
 
@@ -11,14 +11,14 @@ local function remove()
 end
 
 if instead ~= '' then
-  if ending == FINISHED and token == instead and (state == DONE or state == EXPIRED) then return {now, 0, value, outcome()} end
-  if state ~= UNKNOWN then return {now, 3} end
+  if ending == FINISHED and token == instead and (state == DONE or state == EXPIRED) then return unchanged(0) end
+  if state ~= UNKNOWN then return unchanged(3) end
 end
-if state == ABSENT or token ~= ARGV[2] or token == NOBODY then return {now, 3} end
+if state == ABSENT or token ~= ARGV[2] or token == NOBODY then return unchanged(3) end
 if state == DONE or state == EXPIRED then
   if ending == FORGOTTEN then return remove() end
-  if ending ~= FINISHED then return {now, 3} end
-  return {now, 0, value, outcome()}
+  if ending ~= FINISHED then return unchanged(3) end
+  return unchanged(0)
 end
 if ending == RELEASED then return remove() end
 if ending == UNDECIDED then
@@ -28,7 +28,7 @@ if ending == UNDECIDED then
   redis.call('SET', KEYS[2], head)
   return {now, 1, head}
 end
-if ending ~= FINISHED then return {now, 3} end
+if ending ~= FINISHED then return unchanged(3) end
 retain = now + ARGV[5]
 forget = retain + ARGV[6]
 if instead ~= '' then token = instead end

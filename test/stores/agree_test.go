@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -17,24 +16,39 @@ import (
 // outlive one.
 func TestStoresAgree(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		p := newPair(t)
-		defer p.close()
-		t.Repeat(map[string]func(*rapid.T){
-			"claim":   p.claim,
-			"settle":  p.settle,
-			"renew":   p.renew,
-			"get":     p.get,
-			"list":    p.list,
-			"restart": p.restart,
+	for name, subject := range subjects {
+		if name == reference {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			place, model := subject.start(t), subjects[reference].start(t)
+			rapid.Check(t, func(t *rapid.T) {
+				p := newPair(t, model(), place())
+				defer p.close()
+				calls := map[string]func(*rapid.T){
+					"claim":   p.claim,
+					"settle":  p.settle,
+					"renew":   p.renew,
+					"get":     p.get,
+					"restart": p.restart,
+				}
+				if _, ok := p.other.Store.(refrain.Lister); ok {
+					calls["list"] = p.list
+				}
+				t.Repeat(calls)
+			})
 		})
-	})
+	}
 }
+
+// reference is the store that the others are compared with.
+const reference = "memstore"
 
 // A pair is two stores that get the same calls: the reference and another.
 type pair struct {
 	reference, other view
-	dir              string
+	reopen           opener // of the other
 	tokens           []refrain.Token
 	outcomes         byte
 	renewals         map[refrain.ID]refrain.Renewal // the newest
@@ -46,21 +60,17 @@ type view struct {
 	fences map[refrain.ID][]uint64 // each operation's, in the order in which they came up
 }
 
-func newPair(t *rapid.T) *pair {
-	dir, err := os.MkdirTemp("", "agree")
-	if err != nil {
-		t.Fatal(err)
+func newPair(t *rapid.T, model, other opener) *pair {
+	return &pair{
+		tokens: []refrain.Token{{}, {1}, {2}, {3}, {4}, {5}}, renewals: make(map[refrain.ID]refrain.Renewal),
+		reference: view{open(t, model), make(map[refrain.ID][]uint64)},
+		other:     view{open(t, other), make(map[refrain.ID][]uint64)},
+		reopen:    other,
 	}
-	p := &pair{
-		dir: dir, tokens: []refrain.Token{{}, {1}, {2}, {3}, {4}, {5}}, renewals: make(map[refrain.ID]refrain.Renewal),
-	}
-	p.reference = view{open(t, "memstore", ""), make(map[refrain.ID][]uint64)}
-	p.other = view{open(t, "pebblestore", dir), make(map[refrain.ID][]uint64)}
-	return p
 }
 
-func open(t *rapid.T, name, dir string) refrain.Store {
-	s, err := subjects[name].open(dir)
+func open(t *rapid.T, opens opener) refrain.Store {
+	s, err := opens()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +80,6 @@ func open(t *rapid.T, name, dir string) refrain.Store {
 func (p *pair) close() {
 	_ = p.reference.Close()
 	_ = p.other.Close()
-	_ = os.RemoveAll(p.dir)
 }
 
 // restart closes the store that outlives it and opens it again. Renewals need not outlive it: they are made again.
@@ -81,7 +90,7 @@ func (p *pair) restart(t *rapid.T) {
 	if err := p.other.Close(); err != nil {
 		t.Fatalf("Close: %v", err)
 	}
-	p.other.Store = open(t, "pebblestore", p.dir)
+	p.other.Store = open(t, p.reopen)
 	for _, r := range p.renewals {
 		refused(t, p.other.Renew(context.Background(), r))
 	}

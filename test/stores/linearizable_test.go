@@ -16,7 +16,6 @@ import (
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/memstore"
-	"github.com/refrain-dev/refrain/pebblestore"
 	"github.com/refrain-dev/refrain/storetest"
 )
 
@@ -55,34 +54,22 @@ func illegal(t *testing.T, ops []storetest.Op) []porcupine.Operation {
 	return nil
 }
 
-// A subject is a store under test.
-type subject struct {
-	open  func(dir string) (refrain.Store, error)
-	calls int // in each of ten histories; in all at least 200,000
-}
-
-var subjects = map[string]subject{
-	"memstore": {func(string) (refrain.Store, error) { return memstore.New(memstore.Config{}), nil }, 16_000},
-	"pebblestore": {func(dir string) (refrain.Store, error) {
-		return pebblestore.Open(dir, pebblestore.Config{})
-	}, 5_000},
-}
-
 // TestLinearizable checks histories of every store, as it is and behind a network that loses requests and answers.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
 	for name, subject := range subjects {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := subject.open(t.TempDir())
+			s, err := subject.start(t)()()
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
 			var total, lost, concurrent int
 			for round := range 5 {
+				w := storetest.Workload{Calls: subject.calls, Operations: 2 + round, Clients: subject.clients, Leave: 0.02}
 				for _, s := range []refrain.Store{yielding{s}, &lossy{Store: yielding{s}, share: 0.05}} {
-					ops := storetest.Record(t, s, storetest.Workload{Calls: subject.calls, Operations: 2 + round, Leave: 0.02})
+					ops := storetest.Record(t, s, w)
 					check(t, ops)
 					total += len(ops)
 					concurrent += overlaps(ops)

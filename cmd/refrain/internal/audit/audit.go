@@ -26,7 +26,8 @@ func (in *inspector) say(grade refrain.Grade, subject, format string, args ...an
 func Store(url config.Store) []refrain.Remark {
 	in := &inspector{}
 	if url.Scheme == "memory" {
-		in.say(refrain.GradeWarn, "durability", "tier volatile: a restart forgets every operation, and retries run again; for trials only")
+		in.say(refrain.GradeWarn, "durability",
+			"tier volatile: a restart forgets every operation, and retries run again; for trials only")
 		return in.findings
 	}
 	dir := in.directory(url.Dir)
@@ -171,7 +172,8 @@ func (in *inspector) lock(name string) {
 	case err != nil:
 		in.say(refrain.GradeWarn, "lock", "cannot be told: %v", err)
 	case held:
-		in.say(refrain.GradeWarn, "lock", "held by process %d: if that is refrain at work, all is well; a second one would not start", pid)
+		in.say(refrain.GradeWarn, "lock",
+			"held by process %d: if that is refrain at work, all is well; a second one would not start", pid)
 	default:
 		in.say(refrain.GradeOK, "lock", "free")
 	}

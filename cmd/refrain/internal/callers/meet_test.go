@@ -59,11 +59,11 @@ func (b *bag) text() string {
 // kinds are the sources of scope.principal and what they find.
 var kinds = map[string]func(*bag) credential{
 	"header:Authorization": func(b *bag) credential {
-		v := "Basic " + b.text()
+		v := "Basic u" + b.text()
 		return credential{v, v, "Authorization", func(r *http.Request) { r.Header["Authorization"] = []string{v} }}
 	},
 	"header:X-Api-Key": func(b *bag) credential {
-		lines := []string{b.text(), b.text()}[:1+b.IntN(2)]
+		lines := []string{"k" + b.text(), b.text()}[:1+b.IntN(2)]
 		return credential{fmt.Sprintf("%q", lines), "", "", func(r *http.Request) { r.Header["X-Api-Key"] = lines }}
 	},
 	"jwt:sub": func(b *bag) credential {
@@ -154,7 +154,6 @@ func keys[K comparable, V any](m map[K]V) func(func(K) bool) {
 // as tells who the person is to a proxy with these sources: the first that it has, or, if it has none, whatever else callers
 // are told apart by.
 func (p person) as(sources []string) string {
-	forged := ""                                               // what somebody else than the proxy says
 	line := p["jwt:sub"].line + p["header:Authorization"].line // it has one of them at most
 	for _, s := range sources {
 		c, ok := p[s]
@@ -163,13 +162,11 @@ func (p person) as(sources []string) string {
 			return fmt.Sprintf("%s %q", s, line) // a token is a credential like any
 		case s == "client-ip":
 			return "client-ip " + cmp.Or(c.value, "the proxy's own")
-		case ok && s == "trusted:X-User" && p["client-ip"].line != "":
-			forged = c.value
-		case ok:
+		case ok && (s != "trusted:X-User" || p["client-ip"].line == ""): // else somebody else than the proxy says it
 			return fmt.Sprintf("%s %q", s, c.value)
 		}
 	}
-	return fmt.Sprintf("a stranger with %q %q %q %q", line, p["cookie:s"].value, p["header:X-Api-Key"].value, forged)
+	return fmt.Sprintf("a stranger with %q %q %q %q", line, p["cookie:s"].value, p["header:X-Api-Key"].value, p["trusted:X-User"].value)
 }
 
 func (p person) request() *http.Request {

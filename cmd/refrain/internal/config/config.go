@@ -70,8 +70,27 @@ const maxFile = 64 << 10
 // Load reads the file, unless path is empty, and lays the overrides over it, each over those before it. If what is
 // wrong is in there, the error is Problems.
 func Load(path string, over ...Override) (*Config, error) {
+	text, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, text, over...)
+}
+
+// Describe is Load for who only tells what the file says: the secrets that it refers to may be elsewhere. Nothing that is
+// signed with them is accepted under it then.
+func Describe(path string, over ...Override) (*Config, error) {
+	text, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(&decoder{source: path, describes: true}, text, over)
+}
+
+// read returns the text of a file, none of one without a name.
+func read(path string) ([]byte, error) {
 	if path == "" {
-		return Parse("", nil, over...)
+		return nil, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -82,12 +101,15 @@ func Load(path string, over ...Override) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	return Parse(path, text, over...)
+	return text, nil
 }
 
 // Parse does what Load does with the text of a file of that name.
 func Parse(name string, text []byte, over ...Override) (*Config, error) {
-	d := &decoder{source: name}
+	return parse(&decoder{source: name}, text, over)
+}
+
+func parse(d *decoder, text []byte, over []Override) (*Config, error) {
 	c := &Config{
 		Listen: "127.0.0.1:8080", Admin: "127.0.0.1:8081",
 		Store:    Store{Scheme: "pebble", Dir: "./refrain-data"},
@@ -96,8 +118,9 @@ func Parse(name string, text []byte, over ...Override) (*Config, error) {
 		Defaults: builtin(newDialects()),
 		origins:  map[string]Origin{},
 	}
+	c.Defaults.described = d.describes
 	if len(text) > maxFile {
-		return nil, Problems{{Origin: Origin{Source: name}, Text: "longer than " + showSize(maxFile)}}
+		return nil, Problems{{Origin: Origin{Source: d.source}, Text: "longer than " + showSize(maxFile)}}
 	}
 	root := d.parseTree(bytes.TrimPrefix(text, []byte("\ufeff")))
 	if len(d.problems) > 0 {
@@ -209,16 +232,22 @@ func (c *Config) check(d *decoder) {
 		}
 		at.fault("needs both match, such as GET /v1/config, and member, such as idempotency-key-lifetime")
 	}
-	if c.Admin == c.Listen && !dynamic(c.Admin) {
+	if collide(c.Admin, c.Listen) {
 		at := value{d: d, path: "admin", origin: c.origins["admin"]}
 		if at.origin == (Origin{}) {
 			at.path, at.origin = "listen", c.origins["listen"]
 		}
-		at.fault("admin and listen are both %s; they need an address each", c.Admin)
+		at.fault("admin is %s and listen is %s; they need a port each", c.Admin, c.Listen)
 	}
-	if c.Upstream != nil && c.Upstream.Host == c.Listen {
-		at := value{d: d, path: "upstream", origin: c.origins["upstream"]}
+	if c.Upstream == nil {
+		return
+	}
+	at := value{d: d, path: "upstream", origin: c.origins["upstream"]}
+	switch own := authority(c.Upstream); {
+	case leads(own, c.Listen):
 		at.fault("is %s, where the proxy itself listens; name the API's own address", c.Upstream)
+	case leads(own, c.Admin):
+		at.fault("is %s, where the proxy tells operators about itself; name the API's own address", c.Upstream)
 	}
 }
 

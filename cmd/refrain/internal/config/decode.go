@@ -16,8 +16,9 @@ import (
 // A decoder reads a syntax tree and collects everything that is wrong with it. The tree is read by hand because a decoder
 // into structs stops at the first fault and forgets where values stood.
 type decoder struct {
-	source   string
-	problems Problems
+	source    string
+	problems  Problems
+	describes bool // secrets may be away
 }
 
 // A value is a node of the file, or the text of a flag or a variable, and its place.

@@ -9,10 +9,23 @@ import (
 
 // dialects are those that a file may name: the built-in ones and its own.
 type dialects struct {
-	all []refrainhttp.Dialect
+	all     []refrainhttp.Dialect
+	extends map[string]string // what the file's own are made from
 }
 
-func newDialects() *dialects { return &dialects{refrainhttp.Dialects()} }
+func newDialects() *dialects { return &dialects{refrainhttp.Dialects(), map[string]string{}} }
+
+// sender returns the sender of webhooks that a dialect is about, "" if it is about none.
+func (ds *dialects) sender(dialect string) string {
+	for ds.extends[dialect] != "" {
+		dialect = ds.extends[dialect]
+	}
+	switch dialect {
+	case "standard-webhooks", "github", "shopify", "slack", "twilio", "cloudevents", "stripe-events":
+		return dialect
+	}
+	return ""
+}
 
 func (ds *dialects) names() (all []string) {
 	for _, d := range ds.all {
@@ -31,7 +44,12 @@ func (ds *dialects) lookup(name string) (refrainhttp.Dialect, bool) {
 
 // read adds the file's own dialects, each another one with some fields set.
 func (ds *dialects) read(v value) {
-	for _, m := range v.ordered() {
+	members := v.ordered()
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.name()
+	}
+	for _, m := range members {
 		name := m.name()
 		if _, taken := ds.lookup(name); taken {
 			m.fault("there is a dialect of that name already; give yours another one")
@@ -42,7 +60,7 @@ func (ds *dialects) read(v value) {
 		fields := slices.DeleteFunc(p.fields(), func(f field) bool {
 			return f.name == "dialect" || strings.HasPrefix(f.name, "verify.") // secrets are a route's
 		})
-		extends := field{name: "extends", read: func(v value) { base, _ = word(ds.names()).read(v) }}
+		extends := field{name: "extends", read: func(v value) { base = ds.base(v, names) }}
 		if e, ok := m.member("extends"); ok {
 			extends.read(e)
 		}
@@ -51,8 +69,20 @@ func (ds *dialects) read(v value) {
 		m.fields(append(fields, field{name: "extends", read: func(value) {}}), "")
 		d.Name, d.Contract, d.Policy = name, "this file", p.Policy
 		d.Policy.Dialect = name
+		ds.extends[name] = base
 		ds.all = append(ds.all, d)
 	}
+}
+
+// base reads the name of the dialect that another one begins as. Those of the file stand in order.
+func (ds *dialects) base(v value, names []string) string {
+	text, _ := v.scalar()
+	if _, known := ds.lookup(text); !known && slices.Contains(names, text) {
+		v.fault("%q is this dialect or stands below it; a dialect extends one that stands above", text)
+		return "default"
+	}
+	name, _ := word(ds.names()).read(v)
+	return name
 }
 
 // speak takes on the dialect that the mapping names, if it names one: whatever the dialect says goes before what was

@@ -67,62 +67,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "fingerprint.body", &f.Body, word([]refrainhttp.BodyMode{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),
 		bind(o, "fingerprint.exclude", &f.Exclude, list(pointer())),
-		bind(o, "fingerprint.headers", &f.Headers, list(header())),
+		bind(o, "fingerprint.headers", &f.Headers, list(compared())),
 		bind(o, "fingerprint.digest", &f.Digest, word([]refrainhttp.DigestMode{"ignore", "verify", "require"})),
 	}
-}
-
-// marks is a kind of lists of header lines in which the default ones are not shown.
-func marks() kind[[]string] {
-	k := list(line())
-	usual := k.show(refrainhttp.Policy{}.WithDefaults().Answers.Marks)
-	show := k.show
-	k.show = func(lines []string) string {
-		if s := show(lines); s != usual {
-			return s
-		}
-		return ""
-	}
-	return k
-}
-
-// answerFields are the settings about how answers are marked and worded.
-func (p *Policy) answerFields() []field {
-	a := &p.Answers
-	fields := []field{
-		bind(p.origins, "answers.marks", &a.Marks, marks()),
-		bind(p.origins, "answers.outcome_marks", &a.OutcomeMarks, quiet(list(line()))),
-		bind(p.origins, "answers.release_marks", &a.ReleaseMarks, quiet(list(line()))),
-	}
-	for _, w := range []struct {
-		name   string
-		answer *refrainhttp.Answer
-	}{
-		{"problem", &a.Problem},
-		{"key_missing", &a.KeyMissing},
-		{"key_invalid", &a.KeyInvalid},
-		{"mismatch", &a.Mismatch},
-		{"in_progress", &a.InProgress},
-		{"unknown", &a.Unknown},
-		{"expired", &a.Expired},
-		{"not_replayable", &a.NotReplayable},
-		{"unavailable", &a.Unavailable},
-		{"body_too_large", &a.BodyTooLarge},
-		{"unsupported", &a.Unsupported},
-		{"too_late", &a.TooLate},
-		{"unverified", &a.Unverified},
-		{"repeat", &a.Repeat},
-		{"unreachable", &a.Unreachable},
-		{"unanswered", &a.Unanswered},
-	} {
-		name := "answers." + w.name + "."
-		fields = append(fields,
-			bind(p.origins, name+"status", &w.answer.Status, quiet(integer(200, 599))),
-			bind(p.origins, name+"code", &w.answer.Code, text()),
-			bind(p.origins, name+"detail", &w.answer.Detail, text()),
-			bind(p.origins, name+"header", &w.answer.Header, quiet(list(line()))),
-			bind(p.origins, name+"body", &w.answer.Body, text()),
-		)
-	}
-	return fields
 }

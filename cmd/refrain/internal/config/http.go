@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
@@ -26,10 +28,56 @@ func parseHeader(name string) (string, error) {
 		return "", fmt.Errorf("%q is not a header's name: %q does not belong in one", name, name[i])
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
-	if slices.Contains(ownHeaders, name) {
+	switch {
+	case slices.Contains(ownHeaders, name):
 		return "", fmt.Errorf("%s is set by Refrain itself; clients' copies are stripped", name)
+	case slices.Contains(framing, name):
+		return "", fmt.Errorf("%s says where a request goes or ends, and nothing else can be read from it", name)
 	}
 	return name, nil
+}
+
+// framing are the fields that HTTP itself takes out of a header.
+var framing = []string{"Host", "Transfer-Encoding", "Trailer"}
+
+// others are headers that say something else about a request than which operation it is, volatile those that differ between the
+// attempts of one operation.
+var (
+	others = []string{
+		"Authorization", "Proxy-Authorization", "Cookie", "Date", "User-Agent", "Accept", "Content-Type", "Content-Length",
+		"Content-Encoding", "Connection", "Expect", "Origin", "Referer", "X-Forwarded-For", "Traceparent",
+	}
+	volatile = []string{
+		"Date", "Traceparent", "Tracestate", "X-Request-Id", "Signature", "Signature-Input", "Via", "Connection", "Content-Length",
+		"Expect",
+	}
+)
+
+// compared is a kind of names of request headers that two uses of a key must have in common.
+func compared() kind[string] {
+	parse := func(name string) (string, error) {
+		if strings.EqualFold(name, "Host") {
+			return "Host", nil
+		}
+		name, err := parseHeader(name)
+		if err == nil && slices.Contains(volatile, name) {
+			err = fmt.Errorf("%s differs from one attempt to the next, so that every retry would be a mismatch; remove it", name)
+		}
+		return name, err
+	}
+	return scalar(parse, strings.Clone)
+}
+
+// replayHeader is a kind of names of header fields that a replay can have.
+func replayHeader() kind[string] {
+	parse := func(name string) (string, error) {
+		name, err := parseHeader(name)
+		if err == nil {
+			err = fault(&refrainhttp.Policy{ReplayHeaders: []string{name}})
+		}
+		return name, err
+	}
+	return scalar(parse, strings.Clone)
 }
 
 // notTokenChar reports whether r cannot be in a token (RFC 9110, section 5.6.2).
@@ -41,28 +89,21 @@ func notTokenChar(r rune) bool {
 	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// keySource is a kind of places in a request that may hold the key.
+// keySource is a kind of places in a request that may hold the key, such as header:NAME.
 func keySource() kind[string] {
-	return source("header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME", nil,
-		[]string{"query", "form", "body", "tuple", "sequence"})
-}
-
-// source is a kind of places in a request, such as header:NAME. Plain words stand for themselves; schemes of later
-// versions are told apart from nonsense.
-func source(have string, words, schemes []string, later ...string) kind[string] {
+	const have = "header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME"
 	parse := func(text string) (string, error) {
 		scheme, name, named := strings.Cut(text, ":")
 		switch {
-		case slices.Contains(words, text):
-			return text, nil
-		case scheme == "header":
+		case scheme == "header", scheme == "sequence" && named:
 			name, err := parseHeader(name)
-			return "header:" + name, err
-		case slices.Contains(schemes, scheme) && named && name != "":
-			return text, nil
-		case slices.Contains(later, scheme):
-			return "", fmt.Errorf("%q is not in this version; supported: %s", text, have)
-		case !strings.Contains(text, ":") && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
+			if err == nil && slices.Contains(others, name) {
+				err = fmt.Errorf("%s says something else; a key needs a header field of its own, such as Idempotency-Key", name)
+			}
+			return scheme + ":" + name, err
+		case slices.Contains([]string{"query", "form", "body", "tuple"}, scheme) && name != "":
+			return text, fault(&refrainhttp.Policy{Key: refrainhttp.Key{From: []string{text}}})
+		case !named && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
 			return "", fmt.Errorf("%q does not say where to look; did you mean header:%s?", text, text)
 		}
 		return "", fmt.Errorf("%q is not known; supported: %s", text, have)

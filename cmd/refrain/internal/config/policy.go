@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
@@ -15,10 +16,12 @@ type Policy struct {
 	refrainhttp.Policy
 	Verify Verify
 
-	verifier *webhook.Verifier // nil if nothing is to be verified
-	origins  map[string]Origin // of what is not a built-in default, by field
-	known    *dialects
-	patterns []Pattern // of the requests that it is about
+	verifier  *webhook.Verifier // nil if nothing is to be verified
+	origins   map[string]Origin // of what is not a built-in default, by field
+	known     *dialects
+	patterns  []Pattern // of the requests that it is about
+	described bool      // nothing is to be verified with it: secrets may be away
+	unset     []string  // the references to those that are
 }
 
 // builtin returns the policy of a file that says nothing.
@@ -95,5 +98,8 @@ func (p *Policy) clone() Policy {
 // are the default ones, and probes where there are none.
 func (p *Policy) Settings() []Setting {
 	all := settings(p.fields(), p.origins)
+	if i := slices.IndexFunc(all, func(s Setting) bool { return s.Name == "verify.secrets" }); i >= 0 && len(p.unset) > 0 {
+		all[i].Value += ", of which not set here: " + strings.Join(p.unset, ", ")
+	}
 	return slices.DeleteFunc(all, func(s Setting) bool { return s.Value == "" || p.needless(s.Name) })
 }

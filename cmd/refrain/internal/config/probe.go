@@ -15,7 +15,7 @@ func (p *Policy) probeFields() []field {
 	return []field{
 		bind(o, "probe.method", &q.Method, word([]string{"GET", "HEAD"})),
 		bind(o, "probe.url", &q.URL, text()),
-		bind(o, "probe.headers", &q.Header, namesOnly(list(line()))),
+		bind(o, "probe.headers", &q.Header, namesOnly(list(private(line())))),
 		bind(o, "probe.happened.status", &q.Happened.Status, quiet(list(status()))),
 		bind(o, "probe.happened.pointer", &q.Happened.Pointer, pointer()),
 		bind(o, "probe.happened.equals", &q.Happened.Equals, quiet(list(text()))),
@@ -37,6 +37,20 @@ func namesOnly(k kind[[]string]) kind[[]string] {
 			names = append(names, name)
 		}
 		return strings.Join(names, ", ")
+	}
+	return k
+}
+
+// private is a kind of texts that its errors do not repeat: they may be credentials.
+func private(k kind[string]) kind[string] {
+	read := k.read
+	k.read = func(v value) (string, bool) {
+		before := len(v.d.problems)
+		text, ok := read(v)
+		for i := before; i < len(v.d.problems); i++ {
+			v.d.problems[i].Text = "is not a header line; write one such as \"Authorization: Bearer x\""
+		}
+		return text, ok
 	}
 	return k
 }

@@ -1,8 +1,9 @@
 package config
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -52,7 +53,8 @@ func publicURL() kind[string] {
 	parse := func(text string) (string, error) {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.User != nil {
-			return "", fmt.Errorf("%q is not the URL that the sender calls; write one such as https://hooks.example.com/in", text)
+			// The text may hold a password.
+			return "", errors.New("is not the URL that the sender calls; write one such as https://hooks.example.com/in")
 		}
 		return text, nil
 	}
@@ -61,26 +63,16 @@ func publicURL() kind[string] {
 
 // verifyWith returns the scheme that signatures follow: the one given, or that of the dialect's sender.
 func (p *Policy) verifyWith() webhook.Scheme {
+	sender := p.known.sender(p.Dialect)
 	switch {
 	case p.Verify.Scheme != "":
 		return p.Verify.Scheme
-	case p.Dialect == "stripe-events":
+	case sender == "stripe-events":
 		return webhook.Stripe
-	case p.Dialect == "cloudevents": // which define none
+	case sender == "cloudevents": // which define none
 		return ""
-	case isSender(p.Dialect):
-		return webhook.Scheme(p.Dialect)
 	}
-	return ""
-}
-
-// isSender reports whether a dialect is one of those who send webhooks.
-func isSender(dialect string) bool {
-	switch dialect {
-	case "standard-webhooks", "github", "shopify", "slack", "twilio", "cloudevents", "stripe-events":
-		return true
-	}
-	return false
+	return webhook.Scheme(sender)
 }
 
 // checkVerify reads the secrets and makes the verifier, if there is to be one.
@@ -98,18 +90,42 @@ func (p *Policy) checkVerify() []contradiction {
 	if scheme == "" {
 		return contradict("verify.secrets", "needs verify.scheme: how the sender signs; the dialect, %s, does not say", p.Dialect)
 	}
-	secrets := make([]webhook.Secret, 0, len(v.Secrets))
-	for _, reference := range v.Secrets {
-		s, err := webhook.ParseSecret(reference)
-		if err != nil {
-			return contradict("verify.secrets", "%s", err)
-		}
-		secrets = append(secrets, s)
+	secrets, err := p.readSecrets()
+	if err != nil {
+		return contradict("verify.secrets", "%s", err)
 	}
 	verifier, err := webhook.New(scheme, secrets, webhook.Config{Tolerance: v.Tolerance, PublicURL: v.URL, HMAC: v.HMAC})
 	if err != nil {
-		return contradict(p.firstGiven("verify."), "%s", err)
+		return contradict(p.blamed(err), "%s", err)
 	}
 	p.verifier = verifier
 	return nil
+}
+
+// blamed returns the field below verify that the error is about, if it says so.
+func (p *Policy) blamed(err error) string {
+	for _, name := range []string{"tolerance", "url", "header", "hash", "encoding", "prefix"} {
+		if field := "verify." + name; p.given(field) && strings.Contains(strings.ToLower(err.Error()), name) {
+			return field
+		}
+	}
+	return p.firstGiven("verify.")
+}
+
+// readSecrets reads what the references point to. For who only describes the policy, one that is not there is another that
+// nobody signs with.
+func (p *Policy) readSecrets() (secrets []webhook.Secret, err error) {
+	p.unset = nil
+	for _, reference := range p.Verify.Secrets {
+		s, err := webhook.ParseSecret(reference)
+		if err != nil && p.described {
+			p.unset = append(p.unset, reference)
+			s, err = webhook.NewSecret("whsec_" + base64.StdEncoding.EncodeToString([]byte(rand.Text()))) // which every scheme takes
+		}
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, s)
+	}
+	return secrets, nil
 }

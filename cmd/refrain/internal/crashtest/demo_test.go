@@ -78,6 +78,27 @@ func TestDemoContract(t *testing.T) {
 	nothingLeft(t, tmp)
 }
 
+// `refrain demo --store` starts the server, and leaves nothing of it.
+func TestDemoOnServers(t *testing.T) {
+	t.Parallel()
+	for _, store := range []string{"redis:", "postgres:"} {
+		t.Run(store, func(t *testing.T) {
+			t.Parallel()
+			cmd, stdout, stderr, tmp := demo(t, "--store", store)
+			if err := cmd.Run(); err != nil {
+				if strings.Contains(stderr.String(), "apt-get install") && os.Getenv("CI") == "" {
+					t.Skip(stderr)
+				}
+				t.Fatalf("got %v, want exit status 0\n%s", err, stderr)
+			}
+			if !strings.Contains(stdout.String(), "operations intended") {
+				t.Errorf("got\n%s\nwant the table", stdout)
+			}
+			nothingLeft(t, tmp)
+		})
+	}
+}
+
 // `refrain demo --keep` leaves everything up to play with, and Ctrl-C takes it down.
 func TestDemoKeep(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,7 @@ routes:
 type behind struct {
 	stage *stage
 	proxy *sidecar.Proxy
+	stop  func() error // ends the store's server, if the demo started one
 }
 
 // raise starts the API and the proxy in front of it.
@@ -38,18 +40,24 @@ func (d *demo) raise(ctx context.Context) (*behind, error) {
 		st.close()
 		return nil, fmt.Errorf("making a directory for the proxy: %w", err)
 	}
-	proxy, err := sidecar.Start(ctx, sidecar.Config{
-		Executable: d.cfg.Executable, Upstream: st.url, Dir: dir, File: proxyFile,
-	})
+	store, stop, err := d.store(ctx)
 	if err != nil {
 		st.close()
 		return nil, err
 	}
-	return &behind{stage: st, proxy: proxy}, nil
+	proxy, err := sidecar.Start(ctx, sidecar.Config{
+		Executable: d.cfg.Executable, Upstream: st.url, Dir: dir, Store: store, File: proxyFile,
+	})
+	if err != nil {
+		st.close()
+		return nil, errors.Join(err, stop())
+	}
+	return &behind{stage: st, proxy: proxy, stop: stop}, nil
 }
 
 func (b *behind) close() {
 	_ = b.proxy.Kill()
+	_ = b.stop() // what it kept goes with it
 	b.stage.close()
 }
 

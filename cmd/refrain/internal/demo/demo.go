@@ -16,6 +16,9 @@ import (
 type Config struct {
 	// Executable is the refrain binary that runs as the proxy. If empty, the running one.
 	Executable string
+	// Store is where the proxy remembers operations: a store's URL, or redis:, postgres: or mysql: alone to have a server
+	// started for the demo. If empty, the embedded store.
+	Store string
 	// Operations is how many operations each storm has. If zero, 400.
 	Operations int
 	// Seed draws the storm. If zero, a random one.

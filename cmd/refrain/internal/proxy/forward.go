@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
@@ -32,20 +34,31 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 			_ = c.Close()
 		}
 	}()
+	stop := interrupting(r.Context(), c)
 	resp, err := c.answer(r, func(interim *http.Response) { passOn(w, interim) })
 	if err == nil {
 		err = p.copyAnswer(w, r, resp)
 	}
 	switch {
 	case err == nil && !resp.Close:
-		kept = true
-		p.upstream.keep(c)
+		if kept = stop(); kept {
+			p.upstream.keep(c)
+		}
 	case err != nil && refrainhttp.Retract(w):
 		p.fail(w, r, fmt.Errorf("reading the answer: %w", err))
 	case err != nil:
 		p.log.Warn("the upstream cut its answer short", "method", r.Method, "err", err)
 		panic(http.ErrAbortHandler) // the client has part of it, and must not take it for a whole one
 	}
+}
+
+// interrupting sees to it that a request ends with its context, where that may end before its deadline. It reports false from
+// stop if it did, or is about to: the connection is of no use to others then.
+func interrupting(ctx context.Context, c *conn) (stop func() bool) {
+	if !refrainhttp.IsBatch(ctx) {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 }
 
 // passOn forwards an interim answer (RFC 9110, section 15.2).

@@ -164,7 +164,7 @@ func (f *framing) lineEnds(line []byte) bool {
 	switch f.state {
 	case inRequestLine:
 		*f = framing{state: inFields, line: f.line, old: bytes.HasSuffix(line, []byte("HTTP/1.0"))}
-		if bytes.HasPrefix(line, []byte("PRI ")) {
+		if string(line) == "PRI * HTTP/2.0" { // anything less is a request like any
 			f.state = http2
 		}
 		return len(line) > 0

@@ -36,6 +36,7 @@ func TestRefusesLengthAndEncodingTogether(t *testing.T) {
 		"only bad length":  {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", false},
 		"bad chunk":        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false},
 		"in a body":        {decoy + get, true},
+		"nearly HTTP/2":    {"PRI / HTTP/1.1\r\nHost: x\r\n\r\n" + clte, false},
 		"HTTP/2":           {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + clte, true},
 	} {
 		for step := 1; step < len(tc.stream); step++ {

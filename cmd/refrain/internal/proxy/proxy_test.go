@@ -31,16 +31,20 @@ func start(t *testing.T, upstream string) string {
 
 func startLogged(t *testing.T, upstream string, log *slog.Logger) string {
 	t.Helper()
+	return startOn(t, upstream, log, memstore.New(memstore.Config{}), refrainhttp.Policy{})
+}
+
+func startOn(t *testing.T, upstream string, log *slog.Logger, store refrain.Store, policy refrainhttp.Policy) string {
+	t.Helper()
 	base, err := url.Parse(upstream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := memstore.New(memstore.Config{})
 	guard, err := refrain.New(store, refrain.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	mw, err := refrainhttp.New(guard, refrainhttp.Config{})
+	mw, err := refrainhttp.New(guard, refrainhttp.Config{Policy: policy})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,11 +4,20 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/pgstore"
+	"github.com/refrain-dev/refrain/redisstore"
 )
 
 // connect opens the store that a networked store's URL names.
-func connect(_ context.Context, url config.Store, _ *slog.Logger) (shared, error) {
+func connect(ctx context.Context, url config.Store, log *slog.Logger) (shared, error) {
+	switch {
+	case strings.HasPrefix(url.Scheme, "postgres"):
+		return pgstore.Open(ctx, url.URL, pgstore.Config{Logger: log})
+	case strings.HasPrefix(url.Scheme, "redis"):
+		return redisstore.Open(ctx, url.URL, redisstore.Config{Logger: log})
+	}
 	return nil, fmt.Errorf("no store of scheme %s", url.Scheme)
 }

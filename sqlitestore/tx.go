@@ -1,0 +1,87 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// What a settlement in a transaction of the application's does first. It takes the file's write lock.
+const touchShared = "UPDATE refrain_store SET clock = max(clock, ?) RETURNING clock, secret"
+
+// SettleTx implements refrain.TxSettler. The transaction is a *[sql.Tx] on the store's file. From SettleTx on it has the file's
+// write lock, for which SettleTx waits until ctx ends. It must be short: see the package.
+//
+// The error is a refrain.ErrNoTx for a transaction of another kind, on another file, or of a connection whose commits are not
+// synced, and otherwise a refrain.ErrUnavailable. That is so, at once, when the transaction has read before and somebody else
+// has written since, which is why transactions should begin with _txlock=immediate: rolled back, it may be tried again.
+func (s *Store) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (refrain.Record, error) {
+	t, ok := tx.(*sql.Tx)
+	if !ok {
+		return refrain.Record{}, fmt.Errorf("settling %s in a %T: %w: it must be a *sql.Tx", e.ID, tx, refrain.ErrNoTx)
+	}
+	r, err := s.settleTx(ctx, t, &e)
+	if err != nil {
+		return refrain.Record{}, fmt.Errorf("settling %s in a transaction: %w", e.ID, err)
+	}
+	return r, nil
+}
+
+func (s *Store) settleTx(ctx context.Context, tx *sql.Tx, e *refrain.Settlement) (refrain.Record, error) {
+	if err := s.ready(ctx); err != nil {
+		return refrain.Record{}, err
+	}
+	recorded, err := s.join(ctx, tx)
+	if err != nil {
+		return refrain.Record{}, err
+	}
+	var w row
+	err = w.scan(tx.QueryRowContext(ctx, selectRow, e.ID[:]))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return refrain.Record{}, unavailable(err)
+	}
+	next, written, err := e.Apply(s.decode(e.ID, w), s.clock.now(recorded))
+	if err != nil || !written {
+		return next, err
+	}
+	if next.State == refrain.StateAbsent {
+		_, err = tx.ExecContext(ctx, deleteRow, e.ID[:])
+	} else {
+		w = encode(e.ID, next)
+		_, err = tx.ExecContext(ctx, upsertRow, e.ID[:], w.due, w.head, w.record)
+	}
+	if err != nil {
+		return refrain.Record{}, unavailable(err)
+	}
+	return next, nil
+}
+
+// join takes the file's write lock for the transaction, and makes sure that it is the store's file and that the commit is
+// synced. It returns the recorded time.
+func (s *Store) join(ctx context.Context, tx *sql.Tx) (recorded int64, err error) {
+	var synchronous int
+	if err := tx.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil {
+		return 0, unavailable(err)
+	}
+	if synchronous < synchronousFull {
+		return 0, fmt.Errorf("%w: its connection has synchronous=%d, so that its commit may be lost with the power: "+
+			"open the database with _pragma=synchronous(FULL)", refrain.ErrNoTx, synchronous)
+	}
+	var secret []byte
+	now := s.clock.now(0).UnixMicro()
+	err = patiently(ctx, func() error { return tx.QueryRowContext(ctx, touchShared, now).Scan(&recorded, &secret) })
+	switch {
+	case missing(err), err == nil && !slices.Equal(secret, s.secret):
+		return 0, fmt.Errorf("%w: it is not on %s", refrain.ErrNoTx, s.path)
+	case overtaken(err):
+		return 0, fmt.Errorf("%w: somebody else has written since the transaction first read, which _txlock=immediate prevents: %w",
+			refrain.ErrUnavailable, err)
+	case err != nil:
+		return 0, unavailable(err)
+	}
+	return recorded, nil
+}
