@@ -34,13 +34,13 @@ type Config struct {
 
 // A Guard decides about attempts. It may be used concurrently; every process needs one for each store.
 type Guard struct {
-	store        Store
-	peeker       Peeker // the store, or nil
-	policy       Policy
-	identity     *identity
-	calls        deadlines // of calls to the store
-	observer     Observer // or nil
-	log          *slog.Logger
+	store    Store
+	peeker   Peeker // the store, or nil
+	policy   Policy
+	identity *identity
+	calls    deadlines // of calls to the store
+	observer Observer  // or nil
+	log      *slog.Logger
 
 	recall  *recall
 	flights flights
@@ -61,13 +61,13 @@ func New(store Store, cfg Config) (*Guard, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	g := &Guard{
-		store:        store,
-		policy:       cfg.Policy.WithDefaults(),
-		identity:     newIdentity(cfg.Secret),
-		calls:        deadlines{limit: cfg.StoreTimeout},
-		observer:     cfg.Observer,
-		log:          cfg.Logger,
-		closing:      make(chan struct{}),
+		store:    store,
+		policy:   cfg.Policy.WithDefaults(),
+		identity: newIdentity(cfg.Secret),
+		calls:    deadlines{limit: cfg.StoreTimeout},
+		observer: cfg.Observer,
+		log:      cfg.Logger,
+		closing:  make(chan struct{}),
 	}
 	setDefault(&g.calls.limit, 1500*time.Millisecond)
 	if cfg.Recall == 0 {
