@@ -2,6 +2,7 @@ package stores
 
 import (
 	"context"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/refrain-dev/refrain/memstore"
 	"github.com/refrain-dev/refrain/pebblestore"
 	"github.com/refrain-dev/refrain/redisstore"
+	"github.com/refrain-dev/refrain/sqlitestore"
 )
 
 // A subject is a store under test.
@@ -47,6 +49,16 @@ var subjects = map[string]subject{
 		return func() opener {
 			cfg := redisstore.Config{Prefix: "place" + strconv.FormatInt(places.Add(1), 10)}
 			return func() (refrain.Store, error) { return redisstore.Open(context.Background(), server.URL(), cfg) }
+		}
+	}, 20_000, 8},
+	"sqlitestore": {func(t *testing.T) func() opener {
+		dir := scratch(t)
+		var places atomic.Int64
+		return func() opener {
+			file := filepath.Join(dir, strconv.FormatInt(places.Add(1), 10))
+			return func() (refrain.Store, error) {
+				return sqlitestore.Open(context.Background(), file, sqlitestore.Config{})
+			}
 		}
 	}, 20_000, 8},
 }
