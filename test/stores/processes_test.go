@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,7 +56,7 @@ func TestProcessesAreLinearizable(t *testing.T) {
 		serve(t, sharing[name], os.Getenv(placeVar))
 		return
 	}
-	t.Parallel()
+	t.Parallel() //nolint:tparallel // as the other process it has nothing beside it
 	for name, kind := range sharing {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -269,15 +268,4 @@ func (s *Server) Renew(r refrain.Renewal, a *Answer) error {
 func (s *Server) Get(id refrain.ID, a *Answer) (err error) {
 	a.Record, err = s.store.Get(context.Background(), id)
 	return a.fails(err)
-}
-
-// scratch returns a folder in memory, where there is one: what is checked here does not need a disk.
-func scratch(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "refrain-"+strings.ToLower(t.Name()[:4]))
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
