@@ -101,7 +101,7 @@ func TestThePausedServer(t *testing.T) {
 func TestTheServerComesBack(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	s := openStore(t, server.URL(), Config{AuditEvery: time.Hour})
+	s := openStore(t, server.URL(), Config{AuditEvery: time.Millisecond})
 	c := done(t, s, "paid")
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
@@ -118,6 +118,9 @@ func TestTheServerComesBack(t *testing.T) {
 		return err == nil
 	})
 	claims(t, s, again(c), refrain.Replay)
+	eventually(t, "the watch to notice", func() bool {
+		return strings.Contains(audit(t, s), "warn failover: 1 times") && s.Err() == nil
+	})
 }
 
 // TestAReplicaDecidesNothing turns the server into a replica: it would answer from what it knows, which may be old.
@@ -312,4 +315,24 @@ func audit(tb testing.TB, s *Store) string {
 		text.WriteString(string(r.Grade) + " " + r.Subject + ": " + r.Text + "\n")
 	}
 	return text.String()
+}
+
+// TestAUserWithFewRights uses the store as a user of Redis who may do no more than docs/stores.md says.
+func TestAUserWithFewRights(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	call(t, server, "ACL", "SETUSER", "refrain", "on", ">secret", "~refrain:*",
+		"&refrain:*", "+@all", "-@dangerous", "+info", "+role", "+config|get")
+	url := strings.Replace(server.URL(), "://", "://refrain:secret@", 1)
+	s := openStore(t, url, Config{})
+	c := done(t, s, "paid")
+	claims(t, s, again(c), refrain.Replay)
+	if all, err := s.List(within(t), refrain.ListQuery{}); err != nil || len(all) != 1 || all[0].ID != c.ID {
+		t.Errorf("got the list %v and error %v, want one operation", all, err)
+	}
+	if text := audit(t, s); strings.Contains(text, "FAULT") || strings.Contains(text, "does not tell") {
+		t.Errorf("got\n%s", text)
+	}
+	owner := openStore(t, url, Config{})
+	eventually(t, "the waiter to be told", func() bool { return told(t, owner, s, refrain.Finished) })
 }

@@ -136,7 +136,8 @@ func (p *plan) contract() Contract {
 func (p *plan) problems() (all []ProblemContract) {
 	for k := problemNone + 1; k < problemKinds; k++ {
 		switch {
-		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
+		case (k == problemUnsupported) != (p.policy.Mode == Refuse), // which gives no other
+			k == problemKeyMissing && !p.key.required,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
 			k == problemRepeat && !p.speech.repeats, k == problemPassed && p.sequence == nil,
 			k >= problemUnreachable && !p.gateway,

@@ -37,7 +37,8 @@ func mariadb(ctx context.Context, dir string) (sqlServer, error) {
 func TestMigrateMakesWhatTheStoreNeeds(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(ctx context.Context, dir string) (sqlServer, error){
-		"postgres": postgres, "mariadb": mariadb,
+		"postgres": postgres,
+		"mysql":    mariadb,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -82,8 +82,35 @@ func collide(a, b string) bool {
 	return portA == portB && portA != "0" && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
 }
 
+// leads reports whether a connection to an address certainly arrives at what listens on another one.
+func leads(to, listen string) bool {
+	host, port, _ := net.SplitHostPort(to)
+	at, own, _ := net.SplitHostPort(listen)
+	byName := isHere(at) && (host == "localhost" || at == "localhost")
+	return port == own && (host == at || isHere(host) && (everywhere(at) || byName))
+}
+
 // everywhere reports whether a host stands for all interfaces.
 func everywhere(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return host == "" || err == nil && a.IsUnspecified()
+}
+
+// isHere reports whether a host is certainly this machine.
+func isHere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || everywhere(host) || err == nil && a.IsLoopback()
+}
+
+// authority returns the host and port of a URL.
+func authority(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -239,9 +239,15 @@ func (c *Config) check(d *decoder) {
 		}
 		at.fault("admin is %s and listen is %s; they need a port each", c.Admin, c.Listen)
 	}
-	if c.Upstream != nil && c.Upstream.Host == c.Listen {
-		at := value{d: d, path: "upstream", origin: c.origins["upstream"]}
+	if c.Upstream == nil {
+		return
+	}
+	at := value{d: d, path: "upstream", origin: c.origins["upstream"]}
+	switch own := authority(c.Upstream); {
+	case leads(own, c.Listen):
 		at.fault("is %s, where the proxy itself listens; name the API's own address", c.Upstream)
+	case leads(own, c.Admin):
+		at.fault("is %s, where the proxy tells operators about itself; name the API's own address", c.Upstream)
 	}
 }
 

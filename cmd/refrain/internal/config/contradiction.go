@@ -70,7 +70,7 @@ func (p *Policy) checkOutcome() (all []contradiction) {
 	in := map[string]string{}
 	for _, class := range classesOf(&p.Outcomes) {
 		for _, s := range *class.statuses {
-			if in[s] != "" {
+			if in[s] != "" && in[s] != class.field { // within one list, it is listed twice
 				all = append(all, contradict(class.field, "%s is also in %s (%s); remove it from one",
 					s, in[s], p.origins[in[s]])...)
 			}

@@ -58,6 +58,9 @@ func (p *Policy) checkFirstSent() []contradiction {
 	return nil
 }
 
+// onlyAddresses reports whether nothing but an address says who a request comes from.
+func (p *Policy) onlyAddresses() bool { return len(p.Principal) == 1 && p.Principal[0] == "client-ip" }
+
 func (p *Policy) isSequence() bool {
 	return slices.ContainsFunc(p.Key.From, func(from string) bool { return strings.HasPrefix(from, "sequence:") })
 }
@@ -78,6 +81,10 @@ func (p *Policy) checkSequence() []contradiction {
 	if slices.Contains(p.Principal, "none") {
 		return contradict("key.from", "scope.principal is none (%s), and two callers may have the same number; name a principal",
 			p.origins["scope.principal"])
+	}
+	if p.onlyAddresses() {
+		return contradict("key.from", "scope.principal is client-ip (%s), and behind one address many may count; name a principal "+
+			"that callers prove", p.origins["scope.principal"])
 	}
 	for _, other := range []struct{ field, why string }{
 		{"key.format", "numbers have one form"},
@@ -103,6 +110,9 @@ func (p *Policy) checkDerive() []contradiction {
 	case p.Key.Required:
 		return contradict(field, "key.required is true (%s), so there is nothing to derive; remove one of them",
 			p.origins["key.required"])
+	case p.onlyAddresses():
+		return contradict(field, "has no effect: scope.principal is client-ip (%s), and equal requests from one address may be those "+
+			"of two; name a principal that callers prove", p.origins["scope.principal"])
 	case p.Mode == "refuse":
 		return contradict(field, "mode is refuse (%s), which takes no keys; remove one of them", p.origins["mode"])
 	case f.Body == "none":

@@ -35,7 +35,7 @@ type Proxy struct {
 	upstream *upstream
 	plain    *httputil.ReverseProxy
 	log      *slog.Logger
-	heads    sync.Pool // of *[]byte
+	messages sync.Pool // of *[]byte
 	buffers  sync.Pool // of *[]byte
 }
 
@@ -45,7 +45,7 @@ func New(cfg Config) *Proxy {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.heads.New = func() any { return new([]byte) }
+	p.messages.New = func() any { return new([]byte) }
 	p.buffers.New = func() any {
 		b := make([]byte, copySize)
 		return &b
@@ -84,6 +84,7 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 			forwarding(r.In).set(r.Out.Header)
 			for _, name := range [...]string{
 				"Idempotency-Attempt", "Idempotency-Fence", "Idempotency-Status", "Idempotency-Expires", "Idempotent-Replayed",
+				"Idempotency-Advice", "Idempotency-Key-Source",
 			} {
 				r.Out.Header.Del(name) // what they say comes from a claim, and this request has none
 			}
