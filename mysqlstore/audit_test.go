@@ -1,8 +1,13 @@
 package mysqlstore
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -76,10 +81,12 @@ func TestSemiSync(t *testing.T) {
 	if err := replica.Pause(); err != nil {
 		t.Fatal(err)
 	}
+	stopped(t, replica.PID())
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	unconfirmed := newClaim()
 	if _, err := s.Claim(ctx, unconfirmed); !errors.Is(err, refrain.ErrUnavailable) {
+		t.Log(primary.Log())
 		t.Errorf("a claim that no replica confirms: got error %v, want %v", err, refrain.ErrUnavailable)
 	}
 	if r, err := s.Get(within(t), unconfirmed.ID); err != nil || r.State != refrain.StateAbsent {
@@ -95,7 +102,7 @@ func TestSemiSync(t *testing.T) {
 	}
 	promoted := openPlain(t, replica.URL())
 	exec(t, promoted, "STOP SLAVE IO_THREAD")
-	exec(t, promoted, "DO MASTER_POS_WAIT('', 0, 0)")
+	applied(t, promoted)
 	cfg, _ := parseURL(url)
 	after, err := parseURL(replica.URL())
 	if err != nil {
@@ -115,6 +122,51 @@ func TestSemiSync(t *testing.T) {
 	settles(t, next, refrain.Settlement{ID: c.ID, Token: c.Token, Ending: refrain.Forgotten}, nil)
 	if later := claims(t, next, again(c), refrain.Run); later.Record.Fence <= d.Record.Fence {
 		t.Errorf("got fence %d after %d", later.Record.Fence, d.Record.Fence)
+	}
+}
+
+// stopped waits until the system has stopped all threads of a process that is paused.
+func stopped(t *testing.T, pid int) {
+	t.Helper()
+	for {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(threads) == 0 {
+			t.Skipf("no threads are seen in /proc: %v", err)
+		}
+		running := slices.IndexFunc(threads, func(file string) bool {
+			b, err := os.ReadFile(file)
+			return err == nil && !bytes.Contains(b, []byte(") T "))
+		})
+		if running < 0 {
+			return
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+// applied waits until a replica has applied what it got, which is more than it has confirmed.
+func applied(t *testing.T, db *sql.DB) {
+	t.Helper()
+	for {
+		rows, err := db.Query("SHOW SLAVE STATUS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns, _ := rows.Columns()
+		values := make([]sql.NullString, len(columns))
+		into := make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if !rows.Next() || rows.Scan(into...) != nil {
+			t.Fatalf("no slave status: %v", rows.Err())
+		}
+		rows.Close()
+		at := func(name string) string { return values[slices.Index(columns, name)].String }
+		if at("Master_Log_File") == at("Relay_Master_Log_File") && at("Read_Master_Log_Pos") == at("Exec_Master_Log_Pos") {
+			return
+		}
+		<-time.After(time.Millisecond)
 	}
 }
 

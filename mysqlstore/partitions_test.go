@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,8 @@ func TestTheServerCountsAsWeDo(t *testing.T) {
 	}
 }
 
-// churn lets operations that are kept for the time given come and go, at a steady pace, and returns how many there were.
+// churn lets operations that are kept for the time given come and go, at a steady pace, and returns how many there were. At some
+// time before it is over, each is still known.
 func churn(t *testing.T, s *Store, kept, during time.Duration) int {
 	t.Helper()
 	var all sync.WaitGroup
@@ -48,14 +50,34 @@ func churn(t *testing.T, s *Store, kept, during time.Duration) int {
 				claims(t, s, c, refrain.Run)
 				e := finish(&c, string(make([]byte, 15_000)))
 				e.Retention, e.Tombstone = kept, kept
-				settles(t, s, e, nil)
+				r := settles(t, s, e, nil)
 				n.Add(1)
 				<-tick.C
+				if rand.IntN(20) == 0 {
+					all.Go(func() { stillKnown(t, s, c, r.Forget) })
+				}
 			}
 		})
 	}
 	all.Wait()
 	return int(n.Load())
+}
+
+// stillKnown looks again and again at an operation that is done, until just before it is forgotten.
+func stillKnown(t *testing.T, s *Store, c refrain.Claim, until time.Time) {
+	for range time.Tick(500 * time.Millisecond) {
+		d, err := s.Claim(within(t), again(c))
+		switch {
+		case err != nil:
+			t.Errorf("Claim: %v", err)
+			return
+		case !d.Now.Before(until):
+			return
+		case d.Verdict != refrain.Replay && d.Verdict != refrain.Expired:
+			t.Errorf("got %v, %v before it is forgotten", d.Verdict, until.Sub(d.Now))
+			return
+		}
+	}
 }
 
 // count returns the number that the query finds.

@@ -25,13 +25,14 @@ func TestTransactions(t *testing.T) {
 	t.Parallel()
 	url := database(t, server(t))
 	s := openStore(t, url, Config{})
-	defer s.Close()
+	t.Cleanup(func() { s.Close() })
 	db := openPlain(t, url)
 	exec(t, db, "CREATE TABLE payments (id BINARY(32) PRIMARY KEY)")
 	for _, level := range []sql.IsolationLevel{
 		sql.LevelDefault, sql.LevelReadUncommitted, sql.LevelReadCommitted, sql.LevelRepeatableRead, sql.LevelSerializable,
 	} {
 		t.Run(level.String(), func(t *testing.T) {
+			t.Parallel()
 			c := newClaim()
 			rolledBack := begin(t, db, &sql.TxOptions{Isolation: level})
 			var n int
