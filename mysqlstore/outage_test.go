@@ -3,6 +3,8 @@ package mysqlstore
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,4 +61,59 @@ func TestOutage(t *testing.T) {
 	settles(t, s, finish(&running, "paid"), nil)
 	claims(t, s, again(running), refrain.Replay)
 	claims(t, s, newClaim(), refrain.Run)
+}
+
+// TestKilledServer kills the server while operations come and go. Every claim and outcome that was acknowledged is there when it
+// is back, and no fence is handed out twice.
+func TestKilledServer(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	url := database(t, server)
+	s := openStore(t, url, Config{})
+	defer s.Close()
+	for range 5 {
+		var acknowledged sync.Map // claims, and how far they came
+		var finished atomic.Int64
+		var all sync.WaitGroup
+		for range 32 {
+			all.Go(func() {
+				for {
+					c := newClaim()
+					d, err := s.Claim(within(t), c)
+					if err != nil {
+						return
+					}
+					acknowledged.Store(c, d.Record)
+					r, err := s.Settle(within(t), finish(&c, "paid"))
+					if err != nil {
+						return
+					}
+					acknowledged.Store(c, r)
+					finished.Add(1)
+				}
+			})
+		}
+		for finished.Load() < 200 {
+			<-time.After(time.Millisecond)
+		}
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		if err := server.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		fences := make(map[uint64]bool)
+		for c, r := range acknowledged.Range {
+			c, r := c.(refrain.Claim), r.(refrain.Record)
+			got, err := s.Get(within(t), c.ID)
+			if err != nil || got.Fence != r.Fence || got.Token != r.Token || got.State < r.State {
+				t.Fatalf("got %v with fence %d, error %v, want %v with fence %d", got.State, got.Fence, err, r.State, r.Fence)
+			}
+			if fences[r.Fence] {
+				t.Fatalf("fence %d was handed out twice", r.Fence)
+			}
+			fences[r.Fence] = true
+		}
+	}
 }

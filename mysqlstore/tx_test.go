@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -83,8 +84,20 @@ func TestTransactionsOfOthersAreRefused(t *testing.T) {
 	c := newClaim()
 	claims(t, s, c, refrain.Run)
 	elsewhere := startServer(t)
+	cfg, err := parseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, openPlain(t, elsewhere.URL()), "CREATE DATABASE "+cfg.DBName)
+	same := strings.TrimSuffix(elsewhere.URL(), "refrain") + cfg.DBName
+	if err := Migrate(t.Context(), same); err != nil {
+		t.Fatal(err)
+	}
+	other := openStore(t, same, Config{})
+	defer other.Close()
 	for name, tx := range map[string]any{
-		"nil": nil, "a pool": openPlain(t, url), "a text": "BEGIN", "another server": begin(t, openPlain(t, elsewhere.URL()), nil),
+		"nil": nil, "a pool": openPlain(t, url), "a text": "BEGIN",
+		"another server": begin(t, openPlain(t, elsewhere.URL()), nil), "its store": begin(t, openPlain(t, same), nil),
 	} {
 		if _, err := s.SettleTx(within(t), tx, finish(&c, "paid")); !errors.Is(err, refrain.ErrNoTx) {
 			t.Errorf("%s: got error %v, want %v", name, err, refrain.ErrNoTx)

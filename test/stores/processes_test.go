@@ -17,6 +17,7 @@ import (
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/internal/servers"
 	"github.com/refrain-dev/refrain/internal/servers/servertest"
+	"github.com/refrain-dev/refrain/mysqlstore"
 	"github.com/refrain-dev/refrain/redisstore"
 	"github.com/refrain-dev/refrain/sqlitestore"
 	"github.com/refrain-dev/refrain/storetest"
@@ -29,6 +30,18 @@ type shared struct {
 }
 
 var sharing = map[string]shared{
+	"mysqlstore": {
+		func(t *testing.T) string {
+			server := startMariaDB(t)
+			if err := mysqlstore.Migrate(t.Context(), server.URL()); err != nil {
+				t.Fatal(err)
+			}
+			return server.URL()
+		},
+		func(ctx context.Context, place string) (refrain.Store, error) {
+			return mysqlstore.Open(ctx, place, mysqlstore.Config{})
+		},
+	},
 	"redisstore": {
 		func(t *testing.T) string {
 			return servertest.Start(t, func(ctx context.Context, dir string) (*servers.Redis, error) {
