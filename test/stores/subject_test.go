@@ -52,7 +52,8 @@ var subjects = map[string]subject{
 			return func() (refrain.Store, error) { return redisstore.Open(context.Background(), server.URL(), cfg) }
 		}
 	}, 20_000, 8},
-	"mysqlstore": {startMySQL, 20_000, 0},
+	"mysqlstore":  {startMySQL, 20_000, 0},
+	"sqlitestore": {startSQLite, 20_000, 8},
 }
 
 // startMySQL starts a server that does not wait for the disk: nothing is lost here.
