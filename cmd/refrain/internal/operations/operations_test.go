@@ -533,3 +533,17 @@ func TestNothingSecretIsShown(t *testing.T) {
 		}
 	}
 }
+
+// TestTheClientFollowsNobody: what it asks holds credentials.
+func TestTheClientFollowsNobody(t *testing.T) {
+	t.Parallel()
+	var strangers atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers.Add(1) }))
+	defer other.Close()
+	liar := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer liar.Close()
+	_, err := NewClient(strings.TrimPrefix(liar.URL, "http://")).Find(t.Context(), Request{Method: "POST", URL: "/"})
+	if err == nil || strangers.Load() != 0 {
+		t.Errorf("got error %v, and %d requests elsewhere", err, strangers.Load())
+	}
+}
