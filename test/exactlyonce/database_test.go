@@ -35,7 +35,8 @@ func (d *database) close() {
 }
 
 var kinds = map[string]kind{
-	"mariadb": {start: startMariaDB, open: openMariaDB},
+	"mariadb":  {start: startMariaDB, open: openMariaDB},
+	"postgres": {start: startPostgres, open: openPostgres},
 	"sqlite": {
 		start: func(t *testing.T) string { return filepath.Join(t.TempDir(), "shop.db") },
 		open:  openSQLite,

@@ -18,6 +18,7 @@ import (
 	"github.com/refrain-dev/refrain/internal/servers"
 	"github.com/refrain-dev/refrain/internal/servers/servertest"
 	"github.com/refrain-dev/refrain/mysqlstore"
+	"github.com/refrain-dev/refrain/pgstore"
 	"github.com/refrain-dev/refrain/redisstore"
 	"github.com/refrain-dev/refrain/sqlitestore"
 	"github.com/refrain-dev/refrain/storetest"
@@ -40,6 +41,20 @@ var sharing = map[string]shared{
 		},
 		func(ctx context.Context, place string) (refrain.Store, error) {
 			return mysqlstore.Open(ctx, place, mysqlstore.Config{})
+		},
+	},
+	"pgstore": {
+		func(t *testing.T) string {
+			url := servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
+				return servers.StartPostgres(ctx, dir, "fsync=off")
+			}).URL("postgres")
+			if err := pgstore.Migrate(t.Context(), url, ""); err != nil {
+				t.Fatal(err)
+			}
+			return url
+		},
+		func(ctx context.Context, place string) (refrain.Store, error) {
+			return pgstore.Open(ctx, place, pgstore.Config{})
 		},
 	},
 	"redisstore": {
