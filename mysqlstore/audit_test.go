@@ -152,6 +152,7 @@ func applied(t *testing.T, db *sql.DB) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer rows.Close()
 		columns, _ := rows.Columns()
 		values := make([]sql.NullString, len(columns))
 		into := make([]any, len(columns))
@@ -161,7 +162,6 @@ func applied(t *testing.T, db *sql.DB) {
 		if !rows.Next() || rows.Scan(into...) != nil {
 			t.Fatalf("no slave status: %v", rows.Err())
 		}
-		rows.Close()
 		at := func(name string) string { return values[slices.Index(columns, name)].String }
 		if at("Master_Log_File") == at("Relay_Master_Log_File") && at("Read_Master_Log_Pos") == at("Exec_Master_Log_Pos") {
 			return

@@ -11,7 +11,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 	t.Parallel()
 	url := database(t, server(t))
 	s := openStore(t, url, Config{})
-	defer s.Close()
+	t.Cleanup(func() { s.Close() })
 	db := openPlain(t, url)
 	for name, c := range map[string]struct {
 		done  bool
@@ -23,6 +23,7 @@ func TestWhatCannotBeReadIsUnknown(t *testing.T) {
 		"done and running at once": {true, "INSERT INTO refrain_live SELECT id, 1, token, fence, fingerprint, created, forget, NULL FROM refrain_done WHERE id = ?"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			claim := newClaim()
 			claims(t, s, claim, refrain.Run)
 			if c.done {
