@@ -73,6 +73,7 @@ func (c *committer) signal() {
 // decide applies the request to the newest state of its record. The record's shard is locked, so that nobody renews it
 // meanwhile. A group changes a record at most once: a second change waits for the first to be over.
 func (c *committer) decide(r *request) (taken, written bool, wait <-chan struct{}) {
+	r.group, r.late = c.open, c.open.late // whoever sees the change may wait for the group
 	sh := c.store.live.shard(&r.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -95,7 +96,6 @@ func (c *committer) decide(r *request) (taken, written bool, wait <-chan struct{
 	if e.pending != nil && e.pending.group == c.open {
 		return false, false, c.open.finished
 	}
-	r.group = c.open // whoever sees the change may wait for it
 	sh.begin(e, r)
 	return true, true, nil
 }
