@@ -10,6 +10,8 @@ TOOLS := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT) $(CURDIR)/.bin/staticchec
 
 FUZZTIME ?= 1m
 CRASHES  ?= 200
+ROUNDS   ?= 10
+KILLS    ?= 1000
 ARGS     ?=
 
 modules  = $(shell go list -m -f '{{.Dir}}')
@@ -71,6 +73,14 @@ fuzz: ## Fuzz every target for FUZZTIME (1m)
 .PHONY: crash
 crash: ## Kill the real program with SIGKILL again and again (CRASHES, 200)
 	REFRAIN_CRASH_CYCLES=$(CRASHES) go test -count=1 -v -timeout 60m ./cmd/refrain/internal/crashtest
+
+.PHONY: chaos
+chaos: ## Let servers and proxies die, stand still and fail over (ROUNDS, 10, of each), and print a table
+	REFRAIN_CHAOS_ROUNDS=$(ROUNDS) go test -count=1 -v -timeout 120m -run '^TestChaos$$' ./cmd/refrain/internal/crashtest
+
+.PHONY: kill
+kill: ## Kill a service that finishes operations in its own transactions (KILLS, 1000), on every SQL database
+	REFRAIN_KILL_CYCLES=$(KILLS) go test -count=1 -v -timeout 120m ./test/exactlyonce
 
 .PHONY: mutants
 mutants: ## Plant known bugs, one at a time, and see a test fail for each

@@ -31,8 +31,10 @@ func (b *bench) store(ctx context.Context) ([]result, error) {
 	}
 	defer l.close()
 	parties := [2]side{
-		{"Refrain", func() (float64, error) { return together(b.plan.turn(), func() error { return execute(ctx, s) }) }},
-		{"append and fdatasync", func() (float64, error) { return together(b.plan.turn(), l.execute) }},
+		{"Refrain", func() (float64, error) {
+			return together(goroutines, b.plan.turn(), func() error { return execute(ctx, s) })
+		}},
+		{"append and fdatasync", func() (float64, error) { return together(goroutines, b.plan.turn(), l.execute) }},
 	}
 	for _, p := range parties {
 		if _, err := p.work(); err != nil { // to warm up
@@ -47,25 +49,25 @@ func (b *bench) store(ctx context.Context) ([]result, error) {
 	return []result{atLeast(0.8, what, "/s", got, parties[1].name)}, nil
 }
 
-// together runs op again and again in many goroutines, and returns how often a second.
-func together(d time.Duration, op func() error) (float64, error) {
+// together runs op again and again in so many goroutines, and returns how often a second.
+func together(n int, d time.Duration, op func() error) (float64, error) {
 	until := during(d)
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	var all int
 	var failed error
 	start := time.Now()
-	for range goroutines {
+	for range n {
 		group.Go(func() {
-			n, err := 0, error(nil)
+			done, err := 0, error(nil)
 			for err == nil && until() {
 				if err = op(); err == nil {
-					n++
+					done++
 				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			all += n
+			all += done
 			if err != nil {
 				failed = err
 			}

@@ -11,8 +11,8 @@ import (
 
 const (
 	keepEvery = 10 * time.Second
-	sweepMost = 5000  // rows at a time
-	churnMost = 20000 // operations that end, until the rows that they left in live are cleared away
+	sweepMost = 5000 // rows at a time
+	churnMost = 1000 // operations that end, until the rows that they left in live are cleared away
 )
 
 // buckets see to it that what is done finds its bucket, and that old ones are dropped. Every process on the database does so: one
@@ -22,7 +22,7 @@ type buckets struct {
 	wake  chan struct{} // of one slot: there is something to do at once
 
 	mu     sync.Mutex
-	wanted map[bucket]time.Duration // lifetimes that were used lately, the longest for each width
+	wanted map[bucket]time.Duration // lifetimes that were used since all was tended to, the longest for each width
 	churn  int
 }
 
@@ -98,6 +98,9 @@ func (b *buckets) tend(ctx context.Context) error {
 	if err := b.open(ctx); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	clear(b.wanted)
+	b.mu.Unlock()
 	if err := b.drop(ctx); err != nil {
 		return err
 	}

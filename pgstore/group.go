@@ -50,11 +50,13 @@ func (s *Store) commit(group []*request) {
 // maxRetries bounds how often a transaction is made again that was certainly not made.
 const maxRetries = 3
 
-// isTransient reports whether the same transaction may go through the next time, and was certainly not made this time.
+// isTransient reports whether the same transaction may go through the next time, and was certainly not made this time, because
+// the server says so. pgconn.SafeToRetry does not tell: it takes a connection that broke while an answer was read for one that
+// was not used.
 func isTransient(err error) bool {
 	var p *pgconn.PgError
 	if !errors.As(err, &p) {
-		return pgconn.SafeToRetry(err)
+		return false
 	}
 	switch p.Code {
 	case "40001", "40P01", // serialization failure, deadlock

@@ -69,6 +69,7 @@ type Store struct {
 var (
 	_ refrain.Store   = (*Store)(nil)
 	_ refrain.Tiered  = (*Store)(nil)
+	_ refrain.Lister  = (*Store)(nil)
 	_ refrain.Auditor = (*Store)(nil)
 )
 

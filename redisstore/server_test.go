@@ -313,3 +313,20 @@ func audit(tb testing.TB, s *Store) string {
 	}
 	return text.String()
 }
+
+// TestAUserWithFewRights uses the store as a user of Redis who may do no more than docs/stores.md says.
+func TestAUserWithFewRights(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	call(t, server, "ACL", "SETUSER", "refrain", "on", ">secret", "~refrain:*",
+		"+@all", "-@dangerous", "+info", "+role", "+config|get")
+	s := openStore(t, strings.Replace(server.URL(), "://", "://refrain:secret@", 1), Config{})
+	c := done(t, s, "paid")
+	claims(t, s, again(c), refrain.Replay)
+	if all, err := s.List(within(t), refrain.ListQuery{}); err != nil || len(all) != 1 || all[0].ID != c.ID {
+		t.Errorf("got the list %v and error %v, want one operation", all, err)
+	}
+	if text := audit(t, s); strings.Contains(text, "FAULT") || strings.Contains(text, "does not tell") {
+		t.Errorf("got\n%s", text)
+	}
+}

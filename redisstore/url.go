@@ -101,7 +101,7 @@ func (t *target) parseAuthority(s string) error {
 			host, p = strings.Trim(address, "[]"), port
 		}
 		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 || strings.Contains(host, "/") {
-			return fmt.Errorf("%q is no host with a port", address)
+			return errors.New("one of the hosts of the Redis URL is none, or its port is no number")
 		}
 		t.addresses = append(t.addresses, net.JoinHostPort(cmp.Or(host, "127.0.0.1"), p))
 	}
@@ -147,8 +147,8 @@ func (t *target) parseQuery(query string, cfg *Config) error {
 	cfg.WaitTimeout = cmp.Or(cfg.WaitTimeout, time.Second)
 	cfg.AuditEvery = cmp.Or(cfg.AuditEvery, 10*time.Second)
 	switch {
-	case strings.ContainsAny(cfg.Prefix, "{}"):
-		return errors.New("the prefix must not have braces in it")
+	case strings.Trim(cfg.Prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-") != "":
+		return errors.New("a prefix is of letters, digits and the characters . _ : -")
 	case cfg.Wait < 0 || cfg.WaitTimeout < 0 || cfg.AuditEvery < 0:
 		return errors.New("wait, wait_timeout and audit_every must not be negative")
 	}

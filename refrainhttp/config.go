@@ -12,6 +12,8 @@ type Config struct {
 	Sources Sources
 	// Lifetime, if it has a Match, has Middleware.Publish add how long keys protect to an answer of the API itself.
 	Lifetime Lifetime
+	// Gateway says that the handler asks an API and tells by Fail when it is not answered, so that Contracts tell of it too.
+	Gateway bool
 	// BodyMemory bounds the bytes of request bodies that are held in memory at one time; a keyed request beyond it is
 	// refused with 503. If zero, 256 MiB.
 	BodyMemory int64

@@ -31,8 +31,11 @@ type Contract struct {
 	Answers struct {
 		Kept     []string `json:"kept"`     // and given again
 		Released []string `json:"released"` // they say that nothing happened: a retry runs
-		Unknown  []string `json:"unknown"`  // kept, and given again marked unknown
+		Unknown  []string `json:"unknown"`  // kept, and given again marked unknown, unless it is found out: see Unknown below
 	} `json:"answers"`
+	// Unknown says what becomes of the retry of an operation that nobody knows the outcome of: "hold", it is told so; "rerun", it
+	// runs; "probe", the API is asked whether it happened, and it runs only if it did not.
+	Unknown string `json:"unknown"`
 	// Wait is how long a duplicate of a running operation waits for its answer.
 	Wait float64 `json:"wait"`
 	// Lifetime is how long an answer is given again after it was recorded, ISO8601 the same as a duration of ISO 8601.
@@ -105,8 +108,8 @@ func (p *plan) contract() Contract {
 			MaxLength: policy.Key.MaxLength, FirstSent: policy.Key.FirstSent, FirstSentWithin: policy.Key.FirstSentWithin.Seconds(),
 			SequenceWindow: policy.Key.SequenceWindow, DeriveWindow: policy.Key.DeriveWindow.Seconds(),
 		},
-		Wait: op.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
-		Remembered: op.Tombstone.Seconds(), Problems: p.problems(),
+		Wait: p.operation.Wait.Seconds(), Lifetime: op.Retention.Seconds(), ISO8601: iso8601(op.Retention),
+		Remembered: max(0, op.Tombstone).Seconds(), Unknown: unknownWord(op.Unknown), Problems: p.problems(),
 	}
 	if p.sequence != nil {
 		c.Remembered = p.operation.Tombstone.Seconds()
@@ -133,10 +136,11 @@ func (p *plan) contract() Contract {
 func (p *plan) problems() (all []ProblemContract) {
 	for k := problemNone + 1; k < problemKinds; k++ {
 		switch {
-		case k == problemKeyMissing && !p.key.required, k == problemUnsupported && p.policy.Mode != Refuse,
+		case (k == problemUnsupported) != (p.policy.Mode == Refuse), // which gives no other
+			k == problemKeyMissing && !p.key.required,
 			k == problemTooLate && p.firstSent == "", k == problemUnverified && p.policy.Verify == nil,
 			k == problemRepeat && !p.speech.repeats, k == problemPassed && p.sequence == nil,
-			k >= problemUnreachable, // only some handlers have an API behind them
+			k >= problemUnreachable && !p.gateway,
 			(k == problemCallerUnproven || k == problemCallerUnclear) && !p.scope.asks():
 			continue
 		}
@@ -145,6 +149,8 @@ func (p *plan) problems() (all []ProblemContract) {
 	}
 	return all
 }
+
+func unknownWord(u refrain.UnknownPolicy) string { return [...]string{"hold", "rerun", "probe"}[u] }
 
 // iso8601 writes a duration as ISO 8601 does, in whole seconds: PT30M, P7D.
 func iso8601(d time.Duration) string {

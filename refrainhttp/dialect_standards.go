@@ -1,6 +1,10 @@
 package refrainhttp
 
-import "github.com/refrain-dev/refrain"
+import (
+	"slices"
+
+	"github.com/refrain-dev/refrain"
+)
 
 // ietf is the draft to the letter: only a structured field is a key, nobody waits.
 func ietf() Dialect {
@@ -107,11 +111,13 @@ func iceberg() Dialect {
 }
 
 // statusOnly are the marks of contracts that have others than the default ones. What became of a request is always said.
-func statusOnly() []string { return []string{headerStatus + ": ${status}"} }
+func statusOnly() []string {
+	return []string{headerStatus + ": ${status}", headerExpires + ": ${expires}", headerAdvice + ": ${advice}"}
+}
 
 // echoed are the marks of contracts that repeat the key.
 func echoed(more ...string) []string {
-	return append([]string{headerKey + ": ${key}", headerStatus + ": ${status}"}, more...)
+	return slices.Concat([]string{headerKey + ": ${key}"}, statusOnly(), more)
 }
 
 // replayMarked are the marks of contracts that repeat the key and mark replays.

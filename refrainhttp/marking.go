@@ -47,12 +47,13 @@ func (m *marking) value(name string, _ *pointer) string {
 }
 
 // advice returns what a client should do with its key: the same again if it may still come to run or to an answer, a new one
-// for a request that is put right after an answer that is final, nothing after a success.
+// for a request that is put right after a refusal that is final, nothing after a success. Nothing also after a final 5xx, which
+// leaves open whether it happened: a new key could make it happen twice.
 func (m *marking) advice() string {
 	switch {
 	case m.status == StatusUnknown, m.status == StatusUnrecorded, m.status == StatusBypassed, m.class == Release:
 		return "same-key"
-	case m.code >= 400:
+	case m.code >= 400 && m.code < 500:
 		return "new-key"
 	}
 	return "none"

@@ -31,6 +31,9 @@ func New(guard *refrain.Guard, cfg Config) (*Middleware, error) {
 	if err != nil {
 		return nil, fmt.Errorf("refrainhttp: %w", err)
 	}
+	for _, p := range routes.plans {
+		p.gateway = cfg.Gateway
+	}
 	m := &Middleware{guard: guard, routes: routes, log: cfg.Logger, observer: cfg.Observer, lifetime: cfg.Lifetime}
 	m.prober = newProber(guard)
 	if m.bodies.limit = cfg.BodyMemory; m.bodies.limit == 0 {

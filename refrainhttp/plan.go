@@ -26,6 +26,7 @@ type plan struct {
 	sequence    *sequence       // or nil
 	batch       *batching       // or nil
 	sent        dates           // that it was seen with
+	gateway     bool            // there is an API behind the handler
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
@@ -104,14 +105,25 @@ func (p *plan) compileReplay(names []string) error {
 	}
 	p.replay = map[string]bool{"Content-Type": true}
 	for _, name := range names {
-		if p.replay[http.CanonicalHeaderKey(name)] = true; !isToken(name) {
+		canonical := http.CanonicalHeaderKey(name)
+		switch p.replay[canonical] = true; {
+		case !isToken(name):
 			return fmt.Errorf("replay headers: %q is not a header name", name)
+		case describesAttempt(canonical):
+			return fmt.Errorf("replay headers: %w", attemptError(canonical))
 		}
 	}
 	if p.replay["Set-Cookie"] && !p.scope.private() {
 		return errors.New("replay headers: Set-Cookie would go to whoever uses the key; give the policy a principal")
 	}
 	return nil
+}
+
+// An attemptError names a header field that belongs to one attempt and that no replay has.
+type attemptError string
+
+func (e attemptError) Error() string {
+	return string(e) + " belongs to one answer and is never kept; remove it"
 }
 
 // keep returns how long an answer with that status is kept, if it is final.

@@ -161,12 +161,12 @@ func (k problemKind) describeFailure() problemType {
 	case problemUnreachable:
 		return problemType{
 			"upstream-unreachable", "The upstream cannot be reached", http.StatusBadGateway, true,
-			"Nothing was sent to it, so nothing happened. Send the same request again.",
+			"Nothing was sent to the API, so nothing happened. Send the same request again.",
 		}
 	case problemUnanswered:
 		return problemType{
-			"upstream-unanswered", "The upstream did not give a whole answer", http.StatusBadGateway, false,
-			"The request was sent to it; whether it was carried out is not known.",
+			"upstream-unanswered", "The upstream did not give a whole answer", http.StatusBadGateway, true,
+			"The request was sent to the API; whether it was carried out is not known.",
 		}
 	case problemTimedOut:
 		t := problemUnanswered.describeFailure()
@@ -179,9 +179,12 @@ func (k problemKind) describeFailure() problemType {
 	}
 }
 
-// sentence returns an error's text as a sentence.
+// sentence returns an error's text as a sentence. What begins with a place, such as body:/id, stays as it is written.
 func sentence(err error) string {
 	text := err.Error()
+	if first, _, _ := strings.Cut(text, " "); strings.Contains(strings.TrimSuffix(first, ":"), ":") {
+		return text + "."
+	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 

@@ -66,6 +66,35 @@ func TestWellKnownTellsEveryRoute(t *testing.T) {
 	t.Errorf("got problems %+v, want Stripe's", all[0].Problems)
 }
 
+// TestWhatIsPublishedIsTrue: a wait or tombstone of none is none, and what becomes of unknown operations is said.
+func TestWhatIsPublishedIsTrue(t *testing.T) {
+	t.Parallel()
+	none := refrain.Policy{Wait: -1, Tombstone: -1, Unknown: refrain.Probe}
+	do := publish(t, refrainhttp.Config{Gateway: true, Routes: []refrainhttp.Route{
+		{Match: []string{"POST /a"}, Policy: refrainhttp.Policy{Operation: none, Probe: refrainhttp.Probe{
+			URL: "http://127.0.0.1:1/?k=${key}", Happened: refrainhttp.Expectation{Status: []string{"200"}},
+		}}},
+		{Match: []string{"POST /b"}, Policy: refrainhttp.Policy{Operation: refrain.Policy{Unknown: refrain.Rerun}}},
+		{Match: []string{"POST /c"}},
+	}}, func(http.ResponseWriter, *http.Request) { t.Error("the API was asked") })
+	all := contractsIn(t, do("GET", refrainhttp.WellKnown))
+	if a := all[0]; a.Wait != 0 || a.Remembered != 0 {
+		t.Errorf("got a wait of %v and a tombstone of %v, want none", a.Wait, a.Remembered)
+	}
+	for i, want := range []string{"probe", "rerun", "hold"} {
+		if all[i].Unknown != want {
+			t.Errorf("%s: got %q, want %q", all[i].Match, all[i].Unknown, want)
+		}
+	}
+	codes := map[string]bool{}
+	for _, p := range all[2].Problems {
+		codes[p.Code] = true
+	}
+	if !codes["upstream-unreachable"] || !codes["upstream-unanswered"] {
+		t.Errorf("got problems %v, want those of an API that does not answer too", codes)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	cfg := refrainhttp.Config{Routes: []refrainhttp.Route{{Match: []string{"POST /a", "PUT /a"}}}}
@@ -129,6 +158,36 @@ func TestLifetimeIsAdded(t *testing.T) {
 		})("GET", tt.path, "Accept-Encoding: gzip")
 		if got, _ := io.ReadAll(resp.Body); string(got) != tt.want {
 			t.Errorf("%s: %.60q got %.60q, want %.60q", tt.path, tt.body, got, tt.want)
+		}
+	}
+}
+
+// TestAdviceOfAFinalFailure: a 5xx that is kept leaves open whether it happened, and a new key could make it happen twice.
+func TestAdviceOfAFinalFailure(t *testing.T) {
+	t.Parallel()
+	stripe, _ := refrainhttp.LookupDialect("stripe")
+	for _, policy := range []refrainhttp.Policy{
+		stripe.Policy, {Outcomes: refrainhttp.Outcomes{Final: []string{"2xx", "3xx", "4xx", "5xx"}, Unknown: []string{}}},
+	} {
+		do := publish(t, refrainhttp.Config{Policy: policy}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+		for range 2 {
+			if got := do("POST", "/", "Idempotency-Key: k").Header.Get("Idempotency-Advice"); got != "none" {
+				t.Errorf("dialect %q: got advice %q, want none", policy.Dialect, got)
+			}
+		}
+	}
+}
+
+// TestAdviceIsGivenInEveryDialect, with until when the key protects.
+func TestAdviceIsGivenInEveryDialect(t *testing.T) {
+	t.Parallel()
+	for _, d := range refrainhttp.Dialects() {
+		policy := d.Policy
+		policy.Key = refrainhttp.Key{}
+		do := publish(t, refrainhttp.Config{Policy: policy}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) })
+		resp := do("POST", "/", "Idempotency-Key: k", "Authorization: x")
+		if resp.Header.Get("Idempotency-Advice") != "none" || resp.Header.Get("Idempotency-Expires") == "" {
+			t.Errorf("%s: got %v, want advice, and until when the key protects", d.Name, resp.Header)
 		}
 	}
 }

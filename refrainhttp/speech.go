@@ -64,8 +64,11 @@ func newSpeech(a *Answers) (s speech, err error) {
 }
 
 func newWords(t problemType, a *Answer) (w words, err error) {
-	if !statusAllowed(a.Status) {
+	switch {
+	case !statusAllowed(a.Status):
 		return w, fmt.Errorf("status %d does not end a request; they go from 200 to 599", a.Status)
+	case !bodyAllowed(a.Status):
+		return w, fmt.Errorf("an answer with status %d has no body, and this one has; take another", a.Status)
 	}
 	kind := ProblemBase + t.code
 	t.status, t.code, t.detail = a.Status, a.Code, a.Detail
@@ -107,6 +110,9 @@ func newMarks(lines, allowed []string) ([]mark, error) {
 		if !ok || !isToken(name) || strings.ContainsFunc(value, isControl) {
 			return nil, fmt.Errorf("%q: %w", line, errNoLine)
 		}
+		if framing(name) {
+			return nil, fmt.Errorf("%s says how an answer is sent, and is set by the server; remove it", name)
+		}
 		t, err := newTemplate(value, allowed)
 		if err != nil {
 			return nil, err
@@ -121,6 +127,15 @@ func newMarks(lines, allowed []string) ([]mark, error) {
 		marks = append(marks, m)
 	}
 	return marks, nil
+}
+
+// framing reports whether the canonical name is a field that says where a message ends or what becomes of its connection.
+func framing(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Transfer-Encoding", "Upgrade", "Trailer", "Content-Length", "Date":
+		return true
+	}
+	return false
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

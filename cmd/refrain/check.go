@@ -31,8 +31,8 @@ func newCheck(env environment) *cobra.Command {
 		Long: `Check reads the configuration as the proxy would and reports everything that is
 wrong with it. Then it looks at what the store's durability rests on: its directory,
 file system, free space, whether and how fast a sync works, and who holds its lock; or
-the settings of the server that keeps it. It does not disturb a running proxy. The keys of the issuers of tokens, and the files
-of tls, are read as the proxy would read them.
+the settings of the server that keeps it. It does not disturb a running proxy. The keys
+of the issuers of tokens, and the files of tls, are read as the proxy would read them.
 
 The exit status is 1 if anything is wrong; warnings do not count.`,
 		Example: `  refrain check --config refrain.yaml
@@ -73,8 +73,11 @@ func inspectConfig(s *settings, cfg *config.Config) []refrain.Remark {
 	}
 	findings := []refrain.Remark{{
 		Grade: refrain.GradeOK, Subject: "configuration",
-		Text: fmt.Sprintf("%s: %d routes, store %s", name, len(cfg.Patterns()), cfg.Store),
+		Text: fmt.Sprintf("%s: %s, store %s", name, plural(len(cfg.Patterns()), "route"), cfg.Store),
 	}}
+	if _, err := offline(cfg); err != nil { // what the proxy would refuse
+		findings[0] = refrain.Remark{Grade: refrain.GradeFault, Subject: "configuration", Text: name + ": " + err.Error()}
+	}
 	if cfg.Upstream == nil {
 		findings = append(findings, refrain.Remark{
 			Grade: refrain.GradeWarn, Subject: "upstream", Text: "not in the file; the proxy will need --upstream or REFRAIN_UPSTREAM",
@@ -117,9 +120,17 @@ func inspectCallers(cfg *config.Config) (all []refrain.Remark) {
 	}
 	c.Retire(nil)
 	if n := len(cfg.JWT.Issuers); n > 0 {
-		all = append(all, refrain.Remark{Grade: refrain.GradeOK, Subject: "tokens", Text: fmt.Sprintf("keys of %d issuers read", n)})
+		text := fmt.Sprintf("keys of %s read", plural(n, "issuer"))
+		all = append(all, refrain.Remark{Grade: refrain.GradeOK, Subject: "tokens", Text: text})
 	}
 	return all
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // isLoopback reports whether an address to listen on is of this machine only.

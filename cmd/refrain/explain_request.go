@@ -174,8 +174,8 @@ func describeAnswer(resp *httptest.ResponseRecorder) string {
 		return "forwarded the first time, replayed afterwards"
 	}
 	var problem struct{ Code, Detail string }
-	if err := json.NewDecoder(resp.Body).Decode(&problem); err != nil {
-		return fmt.Sprintf("refused with %d", resp.Code)
+	if err := json.Unmarshal(resp.Body.Bytes(), &problem); err != nil || problem.Detail == "" { // the words of a dialect
+		return fmt.Sprintf("refused with %d: %s", resp.Code, strings.TrimSpace(resp.Body.String()))
 	}
 	return fmt.Sprintf("refused with %d %s: %s", resp.Code, problem.Code, problem.Detail)
 }

@@ -24,6 +24,7 @@ history: @FILE in the place of a header's value or of the body reads it from a f
 	}
 	c := newConsole(env, cmd)
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "a header of the request, as 'Name: value' or 'Name: @FILE'")
+	from := cmd.Flags().String("from", "", "the IP address that it came from, without a certificate, where that says whose it is")
 	body := cmd.Flags().String("body", "", "its body, where the key is in it: text, or @FILE")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		asked, err := newFind(args[0], args[1], *headers)
@@ -34,7 +35,7 @@ history: @FILE in the place of a header's value or of the body reads it from a f
 		if err != nil {
 			return err
 		}
-		asked.Body = string(text)
+		asked.Body, asked.Remote = string(text), *from
 		client, err := c.client()
 		if err != nil {
 			return err

@@ -260,6 +260,16 @@ func TestTrustedHeaders(t *testing.T) {
 	if n := up.counts()["k1"]; n != 3 {
 		t.Errorf("got %d executions, want 3", n)
 	}
+	find := []string{"find", "POST", "/charges", "-H", "Idempotency-Key: k1", "-H", "X-User: alice"}
+	if status, stdout, stderr := p.ops(find...); status != statusFault || !strings.Contains(stderr, "--from") {
+		t.Errorf("find without the proxy's address: got %d %s%s, want that it is needed", status, stdout, stderr)
+	}
+	var alice, stranger found
+	p.mustOps(&alice, append(find, "--from", "127.0.0.2")...)
+	p.mustOps(&stranger, append(find, "--from", "127.0.0.3")...)
+	if alice.State != "done" || stranger.State != "done" || alice.ID == stranger.ID {
+		t.Errorf("got %+v and %+v, want two operations", alice, stranger)
+	}
 }
 
 // An address is a principal of its own, and the log says what that is worth.
@@ -290,7 +300,7 @@ func TestCheckTellsWhatPrincipalsRestOn(t *testing.T) {
 		status int
 		lines  []string
 	}{
-		i.Section() + weak: {statusGood, []string{"ok     tokens         keys of 1 issuers read", "warn   configuration  "}},
+		i.Section() + weak: {statusGood, []string{"ok     tokens         keys of 1 issuer read", "warn   configuration  "}},
 		strings.Replace(i.Section(), i.URL, "./none.json", 1): {statusFault, []string{"FAULT  tokens         jwt: no token of issuer"}},
 		"tls: { certificate: ./none.pem, key: ./none.pem }\n": {statusFault, []string{"FAULT  encryption     tls: open ./none.pem"}},
 	} {

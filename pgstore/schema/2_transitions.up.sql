@@ -47,7 +47,7 @@ END $$;
 -- bucket_at returns the bucket of a width in which a time is. A bucket is named by its width in seconds as a power of two, and how
 -- many of that width have passed since 1970.
 CREATE FUNCTION bucket_at(width bigint, at bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
-	SELECT width << 40 | at / 1000000 >> width::integer
+	SELECT (width << 40) | ((at / 1000000) >> width::integer)
 $$;
 
 -- bucket_ends returns when all in a bucket is over.
@@ -56,7 +56,7 @@ CREATE FUNCTION bucket_ends(bucket bigint) RETURNS timestamptz LANGUAGE sql IMMU
 $$;
 
 -- us returns a time in microseconds since 1970.
-CREATE FUNCTION us(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION us(t timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
 	SELECT (extract(epoch FROM t) * 1000000)::bigint
 $$;
 

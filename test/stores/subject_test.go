@@ -2,6 +2,8 @@ package stores
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/refrain-dev/refrain/internal/servers"
 	"github.com/refrain-dev/refrain/internal/servers/servertest"
 	"github.com/refrain-dev/refrain/memstore"
+	"github.com/refrain-dev/refrain/mysqlstore"
 	"github.com/refrain-dev/refrain/pebblestore"
 	"github.com/refrain-dev/refrain/redisstore"
 )
@@ -49,4 +52,30 @@ var subjects = map[string]subject{
 			return func() (refrain.Store, error) { return redisstore.Open(context.Background(), server.URL(), cfg) }
 		}
 	}, 20_000, 8},
+	"mysqlstore": {startMySQL, 20_000, 0},
+}
+
+// startMySQL starts a server that does not wait for the disk: nothing is lost here.
+func startMySQL(t *testing.T) func() opener {
+	server := servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
+		return servers.StartMariaDB(ctx, dir, "--innodb-flush-log-at-trx-commit=0")
+	})
+	if err := mysqlstore.Migrate(t.Context(), server.URL()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("mysql", fmt.Sprintf("refrain@tcp(%s)/refrain", servers.Address(server.Port)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return func() opener {
+		for _, table := range []string{"refrain_live", "refrain_done", "refrain_outcomes"} {
+			if _, err := db.Exec("DELETE FROM " + table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return func() (refrain.Store, error) {
+			return mysqlstore.Open(context.Background(), server.URL(), mysqlstore.Config{})
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -74,5 +75,42 @@ func checkPort(text string) error {
 	return nil
 }
 
-// dynamic reports whether the address leaves the port to the system, so that two of the same text differ.
-func dynamic(address string) bool { return strings.HasSuffix(address, ":0") }
+// collide reports whether two addresses cannot be listened on both. Those that leave the port to the system can.
+func collide(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	return portA == portB && portA != "0" && (hostA == hostB || everywhere(hostA) || everywhere(hostB))
+}
+
+// leads reports whether a connection to an address certainly arrives at what listens on another one.
+func leads(to, listen string) bool {
+	host, port, _ := net.SplitHostPort(to)
+	at, own, _ := net.SplitHostPort(listen)
+	byName := isHere(at) && (host == "localhost" || at == "localhost")
+	return port == own && (host == at || isHere(host) && (everywhere(at) || byName))
+}
+
+// everywhere reports whether a host stands for all interfaces.
+func everywhere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
+}
+
+// isHere reports whether a host is certainly this machine.
+func isHere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || everywhere(host) || err == nil && a.IsLoopback()
+}
+
+// authority returns the host and port of a URL.
+func authority(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}

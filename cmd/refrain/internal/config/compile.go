@@ -9,7 +9,7 @@ import (
 
 // Middleware returns the configuration of the middleware, but for its logger and observer.
 func (c *Config) Middleware() refrainhttp.Config {
-	m := refrainhttp.Config{Lifetime: c.Lifetime}
+	m := refrainhttp.Config{Lifetime: c.Lifetime, Gateway: true}
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		route := refrainhttp.Route{Policy: r.Policy.Policy}

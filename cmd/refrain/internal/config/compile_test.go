@@ -34,7 +34,7 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := refrainhttp.Config{Routes: []refrainhttp.Route{{
+	want := refrainhttp.Config{Gateway: true, Routes: []refrainhttp.Route{{
 		Match: []string{"POST /a", "PUT /b"},
 		Policy: refrainhttp.Policy{
 			Operation: refrain.Policy{

@@ -232,16 +232,22 @@ func (c *Config) check(d *decoder) {
 		}
 		at.fault("needs both match, such as GET /v1/config, and member, such as idempotency-key-lifetime")
 	}
-	if c.Admin == c.Listen && !dynamic(c.Admin) {
+	if collide(c.Admin, c.Listen) {
 		at := value{d: d, path: "admin", origin: c.origins["admin"]}
 		if at.origin == (Origin{}) {
 			at.path, at.origin = "listen", c.origins["listen"]
 		}
-		at.fault("admin and listen are both %s; they need an address each", c.Admin)
+		at.fault("admin is %s and listen is %s; they need a port each", c.Admin, c.Listen)
 	}
-	if c.Upstream != nil && c.Upstream.Host == c.Listen {
-		at := value{d: d, path: "upstream", origin: c.origins["upstream"]}
+	if c.Upstream == nil {
+		return
+	}
+	at := value{d: d, path: "upstream", origin: c.origins["upstream"]}
+	switch own := authority(c.Upstream); {
+	case leads(own, c.Listen):
 		at.fault("is %s, where the proxy itself listens; name the API's own address", c.Upstream)
+	case leads(own, c.Admin):
+		at.fault("is %s, where the proxy tells operators about itself; name the API's own address", c.Upstream)
 	}
 }
 

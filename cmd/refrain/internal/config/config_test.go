@@ -186,3 +186,28 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestAddressesThatMeet(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		a, b           string
+		collide, leads bool
+	}{
+		{"127.0.0.1:80", "127.0.0.1:80", true, true},
+		{"127.0.0.1:80", "127.0.0.1:81", false, false},
+		{"127.0.0.1:0", "127.0.0.1:0", false, true},
+		{"127.0.0.1:80", ":80", true, true},
+		{"127.0.0.1:80", "[::]:80", true, true},
+		{"10.0.0.7:80", "0.0.0.0:80", true, false}, // to another machine, for all that is known
+		{"10.0.0.7:80", "127.0.0.1:80", false, false},
+		{"localhost:80", "127.0.0.1:80", false, true},
+		{"127.0.0.1:80", "127.0.0.2:80", false, false},
+	} {
+		if got := collide(tt.a, tt.b); got != tt.collide {
+			t.Errorf("%s and %s: got collide %t, want %t", tt.a, tt.b, got, tt.collide)
+		}
+		if got := leads(tt.a, tt.b); got != tt.leads {
+			t.Errorf("%s and %s: got leads %t, want %t", tt.a, tt.b, got, tt.leads)
+		}
+	}
+}

@@ -16,7 +16,8 @@ type contradiction struct {
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
 	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkSequence(), p.checkDerive(),
-		p.checkBatch(), p.checkScope(), p.checkFingerprint(), p.checkOutcome(), p.checkVerify(), p.checkProbe())
+		p.checkBatch(), p.checkScope(), p.checkFingerprint(), p.checkOutcome(), p.checkVerify(), p.checkProbe(),
+		p.checkAnswers())
 	for _, c := range all {
 		if slices.Contains(known, c) {
 			continue
@@ -42,37 +43,43 @@ func (p *Policy) checkWait() []contradiction {
 		showDuration(p.Operation.Wait), showDuration(p.Operation.Timeout), p.origins["timeout"])
 }
 
-func (p *Policy) checkKey() []contradiction {
-	if len(p.Key.From) == 0 {
-		return contradict("key.from", "is empty; write header:Idempotency-Key")
-	}
-	return nil
-}
-
 func (p *Policy) checkFingerprint() []contradiction {
 	f := &p.Fingerprint
-	const text = "applies to JSON bodies, but fingerprint.body is %s (%s)"
-	switch {
-	case f.Body == "auto" || f.Body == "json":
-	case len(f.Include) > 0:
-		return contradict("fingerprint.include", text, f.Body, p.origins["fingerprint.body"])
-	case len(f.Exclude) > 0:
-		return contradict("fingerprint.exclude", text, f.Body, p.origins["fingerprint.body"])
+	const text = "applies to JSON bodies, but fingerprint.body is %s (%s); remove one of them"
+	for _, pointers := range []struct {
+		field string
+		all   []string
+	}{{"fingerprint.include", f.Include}, {"fingerprint.exclude", f.Exclude}} {
+		if len(pointers.all) > 0 && f.Body != "auto" && f.Body != "json" {
+			return contradict(pointers.field, text, f.Body, p.origins["fingerprint.body"])
+		}
+	}
+	for _, in := range f.Include {
+		for _, out := range f.Exclude {
+			if in == out || strings.HasPrefix(in, out+"/") {
+				return contradict("fingerprint.exclude", "%s takes away all of %s, which is in fingerprint.include (%s); remove one of them",
+					out, in, p.origins["fingerprint.include"])
+			}
+		}
 	}
 	return nil
 }
 
-// checkOutcome sees to it that every status is in exactly one class.
+// checkOutcome sees to it that every status is in exactly one class, and that a success ends an operation.
 func (p *Policy) checkOutcome() (all []contradiction) {
 	in := map[string]string{}
 	for _, class := range classesOf(&p.Outcomes) {
 		for _, s := range *class.statuses {
-			if in[s] != "" {
+			if in[s] != "" && in[s] != class.field { // within one list, it is listed twice
 				all = append(all, contradict(class.field, "%s is also in %s (%s); remove it from one",
 					s, in[s], p.origins[in[s]])...)
 			}
 			in[s] = class.field
 		}
+	}
+	if in["2xx"] == "outcome.release" {
+		all = append(all, contradict("outcome.release",
+			"has 2xx: the retry of a success would run again; put 2xx into outcome.final, and single statuses here")...)
 	}
 	for _, s := range []string{"2xx", "3xx", "4xx", "5xx"} {
 		if in[s] == "" {

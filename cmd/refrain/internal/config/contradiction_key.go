@@ -7,6 +7,60 @@ import (
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
+// checkKey sees to it that a key can be, and that it names an operation and not its sender.
+func (p *Policy) checkKey() []contradiction {
+	k := &p.Key
+	if len(k.From) == 0 {
+		return contradict("key.from", "is empty; write header:Idempotency-Key")
+	}
+	for _, from := range k.From {
+		if slices.Contains(p.Principal, refrainhttp.Source(from)) {
+			return contradict("key.from", "%s also says who a request comes from (%s): whoever sends the key would be the caller; "+
+				"remove it here or there", from, p.origins["scope.principal"])
+		}
+	}
+	return slices.Concat(p.checkLength(), p.checkFirstSent())
+}
+
+// checkLength sees to it that there are keys of a length that is allowed.
+func (p *Policy) checkLength() []contradiction {
+	const uuid = 36 // characters
+	k, field := &p.Key, "key.max_length"
+	if !p.given(field) {
+		field = "key.min_length"
+	}
+	switch {
+	case k.MinLength > k.MaxLength:
+		return contradict(field, "no key is long enough and short enough: key.min_length is %d (%s), key.max_length %d (%s)",
+			k.MinLength, p.origins["key.min_length"], k.MaxLength, p.origins["key.max_length"])
+	case (k.Format == refrainhttp.UUID || k.Format == refrainhttp.UUID7) && (k.MinLength > uuid || k.MaxLength < uuid):
+		return contradict(field, "a %s (%s) has %d characters; remove the length", k.Format, p.origins["key.format"], uuid)
+	}
+	return nil
+}
+
+// checkFirstSent sees to it that no request is run whose key may be forgotten.
+func (p *Policy) checkFirstSent() []contradiction {
+	k, op := &p.Key, p.Operation.WithDefaults()
+	remembered := op.Retention + max(0, op.Tombstone)
+	switch {
+	case k.FirstSent == "" && p.given("key.first_sent_within"):
+		return contradict("key.first_sent_within", "has no effect without key.first_sent, the header field with the time")
+	case k.FirstSent != "" && k.FirstSentWithin > remembered:
+		field := "key.first_sent_within"
+		if !p.given(field) {
+			field = "retention"
+		}
+		return contradict(field, "requests of %s ago may run, but keys are remembered for %s only (retention %s, tombstone %s): "+
+			"a late retry would run again; let key.first_sent_within be the shorter", showDuration(k.FirstSentWithin),
+			showDuration(remembered), p.origins["retention"], p.origins["tombstone"])
+	}
+	return nil
+}
+
+// onlyAddresses reports whether nothing but an address says who a request comes from.
+func (p *Policy) onlyAddresses() bool { return len(p.Principal) == 1 && p.Principal[0] == "client-ip" }
+
 func (p *Policy) isSequence() bool {
 	return slices.ContainsFunc(p.Key.From, func(from string) bool { return strings.HasPrefix(from, "sequence:") })
 }
@@ -27,6 +81,10 @@ func (p *Policy) checkSequence() []contradiction {
 	if slices.Contains(p.Principal, "none") {
 		return contradict("key.from", "scope.principal is none (%s), and two callers may have the same number; name a principal",
 			p.origins["scope.principal"])
+	}
+	if p.onlyAddresses() {
+		return contradict("key.from", "scope.principal is client-ip (%s), and behind one address many may count; name a principal "+
+			"that callers prove", p.origins["scope.principal"])
 	}
 	for _, other := range []struct{ field, why string }{
 		{"key.format", "numbers have one form"},
@@ -52,6 +110,9 @@ func (p *Policy) checkDerive() []contradiction {
 	case p.Key.Required:
 		return contradict(field, "key.required is true (%s), so there is nothing to derive; remove one of them",
 			p.origins["key.required"])
+	case p.onlyAddresses():
+		return contradict(field, "has no effect: scope.principal is client-ip (%s), and equal requests from one address may be those "+
+			"of two; name a principal that callers prove", p.origins["scope.principal"])
 	case p.Mode == "refuse":
 		return contradict(field, "mode is refuse (%s), which takes no keys; remove one of them", p.origins["mode"])
 	case f.Body == "none":

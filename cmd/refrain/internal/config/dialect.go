@@ -44,7 +44,12 @@ func (ds *dialects) lookup(name string) (refrainhttp.Dialect, bool) {
 
 // read adds the file's own dialects, each another one with some fields set.
 func (ds *dialects) read(v value) {
-	for _, m := range v.ordered() {
+	members := v.ordered()
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.name()
+	}
+	for _, m := range members {
 		name := m.name()
 		if _, taken := ds.lookup(name); taken {
 			m.fault("there is a dialect of that name already; give yours another one")
@@ -55,7 +60,7 @@ func (ds *dialects) read(v value) {
 		fields := slices.DeleteFunc(p.fields(), func(f field) bool {
 			return f.name == "dialect" || strings.HasPrefix(f.name, "verify.") // secrets are a route's
 		})
-		extends := field{name: "extends", read: func(v value) { base, _ = word(ds.names()).read(v) }}
+		extends := field{name: "extends", read: func(v value) { base = ds.base(v, names) }}
 		if e, ok := m.member("extends"); ok {
 			extends.read(e)
 		}
@@ -67,6 +72,17 @@ func (ds *dialects) read(v value) {
 		ds.extends[name] = base
 		ds.all = append(ds.all, d)
 	}
+}
+
+// base reads the name of the dialect that another one begins as. Those of the file stand in order.
+func (ds *dialects) base(v value, names []string) string {
+	text, _ := v.scalar()
+	if _, known := ds.lookup(text); !known && slices.Contains(names, text) {
+		v.fault("%q is this dialect or stands below it; a dialect extends one that stands above", text)
+		return "default"
+	}
+	name, _ := word(ds.names()).read(v)
+	return name
 }
 
 // speak takes on the dialect that the mapping names, if it names one: whatever the dialect says goes before what was

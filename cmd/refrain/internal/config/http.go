@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
@@ -38,13 +40,42 @@ func parseHeader(name string) (string, error) {
 // framing are the fields that HTTP itself takes out of a header.
 var framing = []string{"Host", "Transfer-Encoding", "Trailer"}
 
+// others are headers that say something else about a request than which operation it is, volatile those that differ between the
+// attempts of one operation.
+var (
+	others = []string{
+		"Authorization", "Proxy-Authorization", "Cookie", "Date", "User-Agent", "Accept", "Content-Type", "Content-Length",
+		"Content-Encoding", "Connection", "Expect", "Origin", "Referer", "X-Forwarded-For", "Traceparent",
+	}
+	volatile = []string{
+		"Date", "Traceparent", "Tracestate", "X-Request-Id", "Signature", "Signature-Input", "Via", "Connection", "Content-Length",
+		"Expect",
+	}
+)
+
 // compared is a kind of names of request headers that two uses of a key must have in common.
 func compared() kind[string] {
 	parse := func(name string) (string, error) {
 		if strings.EqualFold(name, "Host") {
 			return "Host", nil
 		}
-		return parseHeader(name)
+		name, err := parseHeader(name)
+		if err == nil && slices.Contains(volatile, name) {
+			err = fmt.Errorf("%s differs from one attempt to the next, so that every retry would be a mismatch; remove it", name)
+		}
+		return name, err
+	}
+	return scalar(parse, strings.Clone)
+}
+
+// replayHeader is a kind of names of header fields that a replay can have.
+func replayHeader() kind[string] {
+	parse := func(name string) (string, error) {
+		name, err := parseHeader(name)
+		if err == nil {
+			err = fault(&refrainhttp.Policy{ReplayHeaders: []string{name}})
+		}
+		return name, err
 	}
 	return scalar(parse, strings.Clone)
 }
@@ -58,19 +89,21 @@ func notTokenChar(r rune) bool {
 	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// keySource is a kind of places in a request that may hold the key.
+// keySource is a kind of places in a request that may hold the key, such as header:NAME.
 func keySource() kind[string] {
 	const have = "header:NAME, query:NAME, form:NAME, body:/POINTER, tuple:NAME,NAME, sequence:NAME"
-	schemes := []string{"query", "form", "body", "tuple", "sequence"}
 	parse := func(text string) (string, error) {
 		scheme, name, named := strings.Cut(text, ":")
 		switch {
-		case scheme == "header":
+		case scheme == "header", scheme == "sequence" && named:
 			name, err := parseHeader(name)
-			return "header:" + name, err
-		case slices.Contains(schemes, scheme) && named && name != "":
-			return text, nil
-		case !strings.Contains(text, ":") && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
+			if err == nil && slices.Contains(others, name) {
+				err = fmt.Errorf("%s says something else; a key needs a header field of its own, such as Idempotency-Key", name)
+			}
+			return scheme + ":" + name, err
+		case slices.Contains([]string{"query", "form", "body", "tuple"}, scheme) && name != "":
+			return text, fault(&refrainhttp.Policy{Key: refrainhttp.Key{From: []string{text}}})
+		case !named && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
 			return "", fmt.Errorf("%q does not say where to look; did you mean header:%s?", text, text)
 		}
 		return "", fmt.Errorf("%q is not known; supported: %s", text, have)

@@ -92,12 +92,25 @@ func explainConflict(err error, places map[string]Origin) string {
 	first, detail, _ := strings.Cut(err.Error(), "\n")
 	_, other, found := strings.Cut(first, "conflicts with pattern ")
 	if !found {
-		return first
+		return explainSyntax(first)
 	}
 	other, _ = strconv.QuotedPrefix(other)
 	name, _ := strconv.Unquote(other)
 	detail = strings.Join(strings.Fields(detail), " ")
 	return fmt.Sprintf("conflicts with %s at %s: %s", other, places[name], detail)
+}
+
+// explainSyntax says what to do about a pattern that net/http does not understand.
+func explainSyntax(text string) string {
+	for about, remedy := range map[string]string{
+		"host/path missing /": "; a path begins with a slash: POST /charges",
+		"unclean path":        "; leave out //, . and ..: a request with them is not taken for one without",
+	} {
+		if strings.Contains(text, about) {
+			return text + remedy
+		}
+	}
+	return text
 }
 
 // getPattern is a kind of patterns of requests that only read.

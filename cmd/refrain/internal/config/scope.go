@@ -22,6 +22,9 @@ func parsePrincipal(text string) (refrainhttp.Source, error) {
 	switch scheme {
 	case "header", "trusted":
 		name, err := parseHeader(name)
+		if err == nil && scheme == "header" {
+			err = notCaller(name)
+		}
 		return refrainhttp.Source(scheme + ":" + name), err
 	case "jwt":
 		if name == "" {
@@ -43,6 +46,19 @@ func parsePrincipal(text string) (refrainhttp.Source, error) {
 		return "", fmt.Errorf("%q does not say where to look; did you mean header:%s?", text, text)
 	}
 	return "", fmt.Errorf("%q is not known; supported: %s", text, principals)
+}
+
+// notCaller says why a request header does not name a caller, if so.
+func notCaller(name string) error {
+	switch {
+	case slices.Contains(volatile, name):
+		return fmt.Errorf("%s differs from one attempt to the next, so that every retry would be somebody else's; remove it", name)
+	case name == "X-Forwarded-For" || name == "Forwarded":
+		return fmt.Errorf("%s can say anything; write client-ip, and in trusted_proxies whose word about it is taken", name)
+	case name == "Cookie":
+		return fmt.Errorf("%s holds all cookies, and some change; name the one that tells who it is, such as cookie:session", name)
+	}
+	return nil
 }
 
 // routeScope is a kind of what of the route a key is bound to.
@@ -68,7 +84,7 @@ func routeScope() kind[refrainhttp.RouteScope] {
 
 // replayHeaders is a kind of lists of headers in which all, a nil list, is a word.
 func replayHeaders() kind[[]string] {
-	names := list(header())
+	names := list(replayHeader())
 	return kind[[]string]{
 		read: func(v value) ([]string, bool) {
 			if v.node.GetToken().Value == "all" {

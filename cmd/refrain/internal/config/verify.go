@@ -96,10 +96,20 @@ func (p *Policy) checkVerify() []contradiction {
 	}
 	verifier, err := webhook.New(scheme, secrets, webhook.Config{Tolerance: v.Tolerance, PublicURL: v.URL, HMAC: v.HMAC})
 	if err != nil {
-		return contradict(p.firstGiven("verify."), "%s", err)
+		return contradict(p.blamed(err), "%s", err)
 	}
 	p.verifier = verifier
 	return nil
+}
+
+// blamed returns the field below verify that the error is about, if it says so.
+func (p *Policy) blamed(err error) string {
+	for _, name := range []string{"tolerance", "url", "header", "hash", "encoding", "prefix"} {
+		if field := "verify." + name; p.given(field) && strings.Contains(strings.ToLower(err.Error()), name) {
+			return field
+		}
+	}
+	return p.firstGiven("verify.")
 }
 
 // readSecrets reads what the references point to. For who only describes the policy, one that is not there is another that

@@ -60,6 +60,25 @@ routes:
 	}
 }
 
+// A sequence remembers every caller for good, so they should not be able to invent themselves.
+func TestSequencesOfInventedCallersAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	for principal, warned := range map[string]bool{
+		"header:Authorization": true, "[mtls, cookie:s]": true, "mtls": false, "[mtls, \"trusted:X-User\"]": false,
+	} {
+		text := "trusted_proxies: 10.0.0.1\ntls: { certificate: c, key: k, client_ca: a }\nroutes:\n  - match: POST /x\n" +
+			"    key: { from: \"sequence:X-Seq\" }\n    scope: { principal: " + principal + " }\n"
+		c, err := Parse("f.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := c.Warnings()
+		if warned != (len(w) == 1) || warned && (w[0].Origin.Line != 5 || !strings.Contains(w[0].Text, "keeps a mark for good")) {
+			t.Errorf("%s: got %v", principal, w)
+		}
+	}
+}
+
 // What is weaker than it looks is warned of, with its line.
 func TestInboxesThatKeepNobodyOutAreWarnedOf(t *testing.T) {
 	t.Setenv("REFRAIN_TEST_SECRET", "s")

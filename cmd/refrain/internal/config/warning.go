@@ -23,7 +23,15 @@ func (r *Route) warnings() (all Problems) {
 	const watched = "does not keep out what nobody signed: mode is %s (%s); use enforce"
 	const hosted = "must be signed, but only with that host: who sends another one reaches the API without; leave the host out, " +
 		"unless the API knows requests by it"
+	const invented = "keeps a mark for good of every caller, also of those whom the API refuses, and anyone can invent a %s; " +
+		"prefer what is proven: jwt:CLAIM, mtls or trusted:NAME"
 	p := &r.Policy
+	for _, s := range p.Principal {
+		if scheme, _, _ := strings.Cut(string(s), ":"); p.isSequence() && (scheme == "header" || scheme == "cookie") {
+			all = append(all, Problem{p.origins["key.from"], "key.from", fmt.Sprintf(invented, s)})
+			break
+		}
+	}
 	if slices.Contains(p.Principal, "client-ip") {
 		all = append(all, Problem{Origin: p.origins["scope.principal"], Path: "scope.principal", Text: address})
 	}

@@ -38,7 +38,7 @@ func TestCrashCutUpstream(t *testing.T) {
 	proxy := startProxy(t, "http://"+upstream.listener.Addr().String(), `defaults:
   in_flight: { wait: 0s }
   timeout: 20s
-`)
+`, "")
 	const n = 1000
 	bodies := make([]string, n)
 	for i := range bodies {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,7 +41,9 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the program under test: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	status := m.Run()
+	writeReport(os.Stdout)
+	return status
 }
 
 // number returns the value of an environment variable, or otherwise.
@@ -76,16 +79,24 @@ type bench struct {
 	t      *testing.T
 	ledger *payments.Ledger
 	api    *payments.API
-	proxy  *sidecar.Proxy
+	proxy  *sidecar.Proxy   // the first of the fleet
+	fleet  []*sidecar.Proxy // all of them, on one store
 	client payments.Client
 	broken atomic.Int64 // requests whose connection broke between request and answer
+	closed atomic.Int64 // requests that were refused because the store did not answer
 
 	mu  sync.Mutex
 	ops []*op
 }
 
-// newBench starts a bench on the configuration file.
+// newBench starts a bench of one proxy on the embedded store.
 func newBench(t *testing.T, file string) *bench {
+	t.Helper()
+	return newFleet(t, file, "", 1)
+}
+
+// newFleet starts a bench of n proxies on one store, which clients ask in turn.
+func newFleet(t *testing.T, file, store string, n int) *bench {
 	t.Helper()
 	ledger, err := payments.OpenLedger(filepath.Join(t.TempDir(), "ledger"))
 	if err != nil {
@@ -97,19 +108,23 @@ func newBench(t *testing.T, file string) *bench {
 		server.Close()
 		_ = ledger.Close()
 	})
-	b.proxy = startProxy(t, server.URL, file)
+	for range n {
+		b.fleet = append(b.fleet, startProxy(t, server.URL, file, store))
+	}
+	b.proxy = b.fleet[0]
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	b.client = payments.Client{
-		URL: b.proxy.URL(), Transport: &witness{base: transport, broken: &b.broken}, Tries: 60, Pause: 10 * time.Millisecond,
+		URL: b.proxy.URL(), Tries: 60, Pause: 10 * time.Millisecond,
+		Transport: &witness{base: &inTurn{base: transport, fleet: b.fleet}, broken: &b.broken, closed: &b.closed},
 	}
 	return b
 }
 
-func startProxy(t *testing.T, upstream, file string) *sidecar.Proxy {
+func startProxy(t *testing.T, upstream, file, store string) *sidecar.Proxy {
 	t.Helper()
 	p, err := sidecar.Start(t.Context(), sidecar.Config{
-		Executable: binary, Upstream: upstream, Dir: t.TempDir(), File: file,
+		Executable: binary, Upstream: upstream, Dir: t.TempDir(), File: file, Store: store,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -123,10 +138,25 @@ func startProxy(t *testing.T, upstream, file string) *sidecar.Proxy {
 	return p
 }
 
-// A witness counts the requests whose connection broke after they had left.
+// inTurn sends each request to the next proxy of a fleet.
+type inTurn struct {
+	base  http.RoundTripper
+	fleet []*sidecar.Proxy
+	next  atomic.Int64
+}
+
+// RoundTrip implements http.RoundTripper.
+func (f *inTurn) RoundTrip(req *http.Request) (*http.Response, error) {
+	p := f.fleet[int(f.next.Add(1))%len(f.fleet)]
+	req = req.Clone(req.Context())
+	req.URL.Host = strings.TrimPrefix(p.URL(), "http://")
+	return f.base.RoundTrip(req)
+}
+
+// A witness counts the requests whose connection broke after they had left, and those that were refused.
 type witness struct {
-	base   http.RoundTripper
-	broken *atomic.Int64
+	base           http.RoundTripper
+	broken, closed *atomic.Int64
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -138,6 +168,9 @@ func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := w.base.RoundTrip(req.WithContext(ctx))
 	if err != nil && left.Load() {
 		w.broken.Add(1)
+	}
+	if err == nil && resp.StatusCode == http.StatusServiceUnavailable {
+		w.closed.Add(1)
 	}
 	return resp, err
 }
@@ -222,6 +255,27 @@ func (b *bench) await(what string, condition func() bool) {
 // check sets what the clients were told against the ledger, and asks again about every operation since the given one.
 func (b *bench) check(since int) {
 	b.t.Helper()
+	v := b.judge(since)
+	const shown = 10
+	for _, f := range v.faults[:min(len(v.faults), shown)] {
+		b.t.Error(f)
+	}
+	if len(v.faults) > shown {
+		b.t.Errorf("and %d more", len(v.faults)-shown)
+	}
+}
+
+// A verdict is what the ledger and the clients say of some operations.
+type verdict struct {
+	operations, paid, unknown int
+	twice                     int // operations that were charged more than once
+	lost                      int // operations that a client was told of, and whose answer is not replayed
+	faults                    []string
+}
+
+// judge asks again about every operation since the given one, once the API is at rest.
+func (b *bench) judge(since int) (v verdict) {
+	b.t.Helper()
 	b.await("the API to come to rest", func() bool { return b.api.InFlight() == 0 })
 	again := make([]payments.Result, len(b.ops)-since)
 	var wg sync.WaitGroup
@@ -238,22 +292,25 @@ func (b *bench) check(since int) {
 	for _, c := range b.ledger.Charges() {
 		ids[c.Reference] = append(ids[c.Reference], c.ID)
 	}
-	var faults []string
 	for i, o := range b.ops[since:] {
-		faults = append(faults, o.faults(ids[o.key], &again[i])...)
+		faults := o.faults(ids[o.key], &again[i])
+		v.faults = append(v.faults, faults...)
+		v.operations++
+		switch {
+		case o.paid() != nil:
+			v.paid++
+			v.lost += min(1, len(faults))
+		case again[i].Kind == payments.Unknown:
+			v.unknown++
+		}
 	}
 	for key, ids := range ids {
 		if len(ids) > 1 {
-			faults = append(faults, fmt.Sprintf("%s: charged %d times: %v", key, len(ids), ids))
+			v.twice++
+			v.faults = append(v.faults, fmt.Sprintf("%s: charged %d times: %v", key, len(ids), ids))
 		}
 	}
-	const shown = 10
-	for _, f := range faults[:min(len(faults), shown)] {
-		b.t.Error(f)
-	}
-	if len(faults) > shown {
-		b.t.Errorf("and %d more", len(faults)-shown)
-	}
+	return v
 }
 
 // faults returns what is wrong with one operation, whose charges are ids, and the answer to asking about it again.

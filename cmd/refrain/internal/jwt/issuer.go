@@ -22,7 +22,12 @@ func (i *trusted) verify(ctx context.Context, t *token) (*keySet, error) {
 		return nil, ErrAlgorithm
 	}
 	set := i.keys.find(ctx, t.header)
-	if err := confirm(set, t); err != nil {
+	err := confirm(set, t)
+	if errors.Is(err, ErrSignature) { // perhaps by a key that has taken the place of another one with that kid, or without any
+		set = i.keys.fresh(ctx)
+		err = confirm(set, t)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return set, i.validate(t.registered)

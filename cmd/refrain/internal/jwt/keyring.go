@@ -99,10 +99,14 @@ func (k *keyring) report(ctx context.Context, err error) {
 // find returns a set of keys that has one for the header. If the current one has none, it is refreshed first, unless that was
 // done a moment ago; that takes until ctx ends or refreshTimeout, at most. The set returned may have none.
 func (k *keyring) find(ctx context.Context, h jose.Header) *keySet {
-	set := k.current.Load()
-	if set.has(h) {
+	if set := k.current.Load(); set.has(h) {
 		return set
 	}
+	return k.fresh(ctx)
+}
+
+// fresh returns the keys after a refresh, as find does.
+func (k *keyring) fresh(ctx context.Context) *keySet {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	fresh := make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,6 +185,22 @@ func TestWithdrawnKeysAreDroppedInTheBackground(t *testing.T) {
 			t.Error("the key is still there")
 		}
 	})
+}
+
+// Issuers that give their keys no kid, or the next one the kid of the last, are heard too.
+func TestAKeyMayTakeThePlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	for _, kid := range []string{"", "1"} {
+		old, next := newSigner(t, kid, "EdDSA"), newSigner(t, kid, "EdDSA")
+		file := keyFile(t, old)
+		v := open(t, trust(file))
+		wantPrincipal(t, v, old.token(t, nil))
+		if err := os.WriteFile(file, published(t, next), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantPrincipal(t, v, next.token(t, nil))
+		wantRefused(t, v, old.token(t, nil), ErrSignature)
+	}
 }
 
 func TestAClosedVerifierKeepsItsKeys(t *testing.T) {

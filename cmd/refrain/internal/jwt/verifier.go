@@ -24,9 +24,9 @@ type Verifier struct {
 }
 
 // Open reads the keys of all issuers and keeps them fresh until Close: files are read again every 10 seconds, URLs every 5
-// minutes, and both when a token has a kid that is not known, at most every 10 seconds. While that fails the old keys stay in
-// force, but without keys at the start there is no Verifier: the error says which cannot be had and why. ctx bounds the
-// start only.
+// minutes, and both when a token has a kid that is not known or a signature that does not fit, at most every 10 seconds. While
+// that fails the old keys stay in force, but without keys at the start there is no Verifier: the error says which cannot be had
+// and why. ctx bounds the start only.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Verifier, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -63,8 +63,8 @@ func (v *Verifier) Close() {
 // Principal returns who the claim of the request's token names: a string that is equal for two tokens exactly if issuer,
 // claim and value are. It is "" if the request has no token. If it has one that does not verify, or does not name anyone, the
 // error is one of this package's: then the request must not be taken for one without a token and be given another principal,
-// since its retry with a fresh token would be a new operation. It blocks only for a kid that is not known, for at most 5
-// seconds.
+// since its retry with a fresh token would be a new operation. It blocks only for a kid that is not known and for a signature
+// that does not fit, for at most 5 seconds.
 func (v *Verifier) Principal(r *http.Request, claim string) (string, error) {
 	text, err := v.bearer(r.Header)
 	if err != nil || text == "" {

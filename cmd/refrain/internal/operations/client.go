@@ -32,7 +32,11 @@ func NewClient(admin string) *Client {
 	}
 	return &Client{
 		base: "http://" + net.JoinHostPort(host, port) + Path,
-		http: http.Client{Timeout: statsTimeout + 5*time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
+		http: http.Client{
+			Timeout: statsTimeout + 5*time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+			// What is asked may hold a client's credential, which is nobody else's business.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 }
 

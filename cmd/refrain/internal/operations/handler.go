@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -102,11 +104,18 @@ func (h *handler) identify(r *http.Request) (any, error) {
 	if err != nil || asked.Method == "" || request.URL.Path == "" {
 		return nil, problem(http.StatusBadRequest, "bad-request", "method and url do not make a request; write POST and /charges")
 	}
-	for name, lines := range asked.Headers {
-		if name = http.CanonicalHeaderKey(name); name == "Host" && len(lines) == 1 {
-			request.Host = lines[0]
+	if request.Header, err = header(asked.Headers); err != nil {
+		return nil, problem(http.StatusBadRequest, "bad-request", "%s", err)
+	}
+	if host := request.Header["Host"]; len(host) == 1 {
+		request.Host = host[0]
+	}
+	if asked.Remote != "" {
+		from, err := netip.ParseAddr(asked.Remote)
+		if err != nil {
+			return nil, problem(http.StatusBadRequest, "bad-request", "remote must be an IP address, without a port")
 		}
-		request.Header[name] = lines
+		request.RemoteAddr = netip.AddrPortFrom(from, 0).String()
 	}
 	id, route, err := h.Identify(request)
 	if err != nil {
@@ -115,6 +124,19 @@ func (h *handler) identify(r *http.Request) (any, error) {
 	op, err := h.lookup(r.Context(), id)
 	op.Route = route
 	return op, err
+}
+
+// header returns a document's fields by their canonical names. One that is there twice, in two spellings, would be either.
+func header(fields map[string][]string) (http.Header, error) {
+	h := make(http.Header, len(fields))
+	for name, lines := range fields {
+		canonical := http.CanonicalHeaderKey(name)
+		if _, twice := h[canonical]; twice {
+			return nil, fmt.Errorf("header %s is there in two spellings; give all of its lines under one", canonical)
+		}
+		h[canonical] = lines
+	}
+	return h, nil
 }
 
 // decode reads the request's document.

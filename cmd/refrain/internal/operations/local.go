@@ -46,9 +46,15 @@ func isLoopback(remote string) bool {
 	return err == nil && a.Addr().Unmap().IsLoopback()
 }
 
-// isForwarded reports whether a proxy passed the request on: whom for, nobody can tell.
+// isForwarded reports whether a proxy passed the request on: whom for, nobody can tell. Some proxies add a line to those that a
+// client sent, so an empty first one says nothing.
 func isForwarded(h http.Header) bool {
-	return h.Get("X-Forwarded-For") != "" || h.Get("Forwarded") != "" || h.Get("Via") != ""
+	for _, name := range [...]string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // isOwnName reports whether a Host is none that somebody else's name server may point here.

@@ -74,6 +74,8 @@ type Request struct {
 	URL     string              `json:"url"` // a path, or a URL where the host matters
 	Headers map[string][]string `json:"headers"`
 	Body    string              `json:"body"` // where the key is in it
+	// Remote is the address that it came from, where that says whom it comes from. It had no certificate then.
+	Remote string `json:"remote,omitempty"`
 }
 
 // The outcomes of a Resolution.

@@ -316,6 +316,10 @@ func TestWhatCannotBe(t *testing.T) {
 	fails(t, find(Request{Method: "GET", URL: "/charges"}), 422, "no-operation")
 	fails(t, find(Request{Method: "POST", URL: "/charges"}), 422, "no-operation")
 	fails(t, find(Request{URL: "/charges"}), 400, "bad-request")
+	fails(t, find(Request{Method: "POST", URL: "/charges", Remote: "10.0.0.1:80"}), 400, "bad-request")
+	fails(t, find(Request{Method: "POST", URL: "/charges", Headers: map[string][]string{
+		"idempotency-key": {"k"}, "Idempotency-Key": {"j"},
+	}}), 400, "bad-request")
 	fails(t, find(Request{Method: "P T", URL: "/"}), 400, "bad-request")
 	for id, code := range map[string]string{"abc": "bad-id", strings.Repeat("z", 64): "bad-id", strings.Repeat("a", 65): "bad-id"} {
 		_, err := d.Get(t.Context(), id)
@@ -337,8 +341,11 @@ func TestWhatCannotBe(t *testing.T) {
 		"no such status": func(r *Resolution) { r.Status = 600 },
 		"two bodies":     func(r *Resolution) { r.Status, r.Body, r.Binary = 200, "x", []byte("y") },
 		"no body there":  func(r *Resolution) { r.Status, r.Body = 204, "x" },
-		"split header":   func(r *Resolution) { r.Status, r.Headers = 200, map[string][]string{"X": {"a\r\nSet-Cookie: b"}} },
-		"answered no":    func(r *Resolution) { r.Outcome, r.Status = DidNotHappen, 200 },
+		"one header twice": func(r *Resolution) {
+			r.Status, r.Headers = 200, map[string][]string{"X-A": {"1"}, "x-a": {"2"}}
+		},
+		"split header": func(r *Resolution) { r.Status, r.Headers = 200, map[string][]string{"X": {"a\r\nSet-Cookie: b"}} },
+		"answered no":  func(r *Resolution) { r.Outcome, r.Status = DidNotHappen, 200 },
 	} {
 		said := word(Happened, op.Fence)
 		change(&said)
@@ -449,11 +456,21 @@ func TestOnlyProgramsOfThisMachineAreAnswered(t *testing.T) {
 		"an address in disguise": func(r *http.Request) {
 			r.RemoteAddr = "[::ffff:10.0.0.7]:1234"
 		},
-		"a proxy":          func(r *http.Request) { r.Header.Set("X-Forwarded-For", "127.0.0.1") },
-		"another proxy":    func(r *http.Request) { r.Header.Set("Via", "1.1 x") },
-		"DNS rebinding":    func(r *http.Request) { r.Host = "evil.example:8081" },
-		"a page":           func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
-		"a sandboxed page": func(r *http.Request) { r.Header.Set("Origin", "null") },
+		"a proxy":       func(r *http.Request) { r.Header.Set("X-Forwarded-For", "127.0.0.1") },
+		"another proxy": func(r *http.Request) { r.Header.Set("Via", "1.1 x") },
+		"a proxy that adds a line": func(r *http.Request) {
+			r.Header["X-Forwarded-For"] = []string{"", "203.0.113.9"}
+		},
+		"a proxy that says nothing": func(r *http.Request) { r.Header["X-Real-Ip"] = []string{""} },
+		"a name that looks like an address": func(r *http.Request) {
+			r.Host = "127.0.0.1.evil.example:8081"
+		},
+		"no name":                  func(r *http.Request) { r.Host = "" },
+		"a page of another port":   func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1:3000") },
+		"a request from same site": func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") },
+		"DNS rebinding":            func(r *http.Request) { r.Host = "evil.example:8081" },
+		"a page":                   func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+		"a sandboxed page":         func(r *http.Request) { r.Header.Set("Origin", "null") },
 		"a cross-site request": func(r *http.Request) {
 			r.Header.Set("Sec-Fetch-Site", "cross-site")
 		},
@@ -514,5 +531,19 @@ func TestNothingSecretIsShown(t *testing.T) {
 				t.Errorf("%s %s may be cached", method, target)
 			}
 		}
+	}
+}
+
+// TestTheClientFollowsNobody: what it asks holds credentials.
+func TestTheClientFollowsNobody(t *testing.T) {
+	t.Parallel()
+	var strangers atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strangers.Add(1) }))
+	defer other.Close()
+	liar := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer liar.Close()
+	_, err := NewClient(strings.TrimPrefix(liar.URL, "http://")).Find(t.Context(), Request{Method: "POST", URL: "/"})
+	if err == nil || strangers.Load() != 0 {
+		t.Errorf("got error %v, and %d requests elsewhere", err, strangers.Load())
 	}
 }

@@ -90,9 +90,9 @@ func (s *Resolution) answer(answered bool) (refrain.Outcome, error) {
 	if s.Body != "" {
 		body = []byte(s.Body)
 	}
-	h := make(http.Header, len(s.Headers))
-	for name, lines := range s.Headers {
-		h[http.CanonicalHeaderKey(name)] = lines
+	h, err := header(s.Headers)
+	if err != nil {
+		return refrain.Outcome{}, unfit("%s", err)
 	}
 	o, err := refrainhttp.NewOutcome(s.Status, h, body)
 	if err != nil {

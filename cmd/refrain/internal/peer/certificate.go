@@ -11,11 +11,14 @@ import (
 
 // Certificate returns the principal that the request's client certificate names: its SPIFFE ID if it has one, and else its
 // issuer and subject with all of their attributes, in their order. It is "" if there is no certificate, or none that the
-// server has verified. The error is nil or ErrCertificate.
+// server has verified. The error is nil, ErrCertificate or ErrConnection.
 //
 // A SPIFFE ID stays when a certificate is renewed, whoever signs it. A subject is another principal under another issuer.
 func Certificate(r *http.Request) (string, error) {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+	switch {
+	case r.TLS == nil && r.RemoteAddr == "":
+		return "", ErrConnection
+	case r.TLS == nil || len(r.TLS.VerifiedChains) == 0:
 		return "", nil
 	}
 	leaf := r.TLS.VerifiedChains[0][0] // every chain begins with it

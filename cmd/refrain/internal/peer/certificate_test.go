@@ -101,10 +101,13 @@ func TestUnverifiedCertificatesNameNobody(t *testing.T) {
 		t.Fatalf("got %q, %v, want a principal", got, err)
 	}
 	verified.TLS.VerifiedChains = nil
-	for _, r := range []*http.Request{verified, {TLS: &tls.ConnectionState{}}, {}} {
+	for _, r := range []*http.Request{verified, {TLS: &tls.ConnectionState{}}, {RemoteAddr: "10.0.0.1:80"}} {
 		if got, err := Certificate(r); got != "" || err != nil {
 			t.Errorf("got %q, %v, want nothing", got, err)
 		}
+	}
+	if got, err := Certificate(&http.Request{}); got != "" || !errors.Is(err, ErrConnection) {
+		t.Errorf("without a connection: got %q, %v, want ErrConnection", got, err)
 	}
 }
 

@@ -10,8 +10,11 @@ import (
 
 // Client returns the address that a request comes from. That is the peer's, unless the peer is a trusted proxy: then it is the
 // last address in X-Forwarded-For that is not one. What stands before it, the client wrote itself. If all are trusted it is
-// the first, and the peer's without the header. The error is nil or ErrAddress.
+// the first, and the peer's without the header. The error is nil, ErrAddress or ErrConnection.
 func (t Trusted) Client(r *http.Request) (netip.Addr, error) {
+	if r.RemoteAddr == "" {
+		return netip.Addr{}, ErrConnection
+	}
 	addr, ok := parseAddr(r.RemoteAddr)
 	list := strings.Join(r.Header["X-Forwarded-For"], ",") // several lines are one list (RFC 9110 section 5.3)
 	for ok && t.includes(addr) {

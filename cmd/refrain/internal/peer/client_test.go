@@ -55,8 +55,12 @@ func TestClient(t *testing.T) {
 		got, err := trusted.Client(r)
 		switch {
 		case c.want == "":
-			if !errors.Is(err, ErrAddress) {
-				t.Errorf("%s %q: got %v, %v, want ErrAddress", c.remote, c.forwarded, got, err)
+			want := ErrAddress
+			if c.remote == "" {
+				want = ErrConnection
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("%s %q: got %v, %v, want %v", c.remote, c.forwarded, got, err, want)
 			}
 		case err != nil || got.String() != c.want:
 			t.Errorf("%s %q: got %v, %v, want %s", c.remote, c.forwarded, got, err, c.want)

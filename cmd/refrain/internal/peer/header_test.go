@@ -20,6 +20,8 @@ func TestOnlyATrustedProxyNamesThePrincipal(t *testing.T) {
 		{"192.0.2.1:80", []string{"alice", "bob"}, false, nil},
 		{"@", []string{"alice"}, false, nil},
 		{"10.0.0.1:80", nil, false, nil},
+		{"", []string{"alice"}, false, ErrConnection},
+		{"", nil, false, nil},
 		{"10.0.0.1:80", []string{""}, false, nil},
 		{"10.0.0.1:80", []string{"(null)"}, false, nil},
 		{"10.0.0.1:80", []string{"-"}, false, nil},

@@ -21,6 +21,8 @@ var (
 		"it must replace what its client sends")
 	// ErrAddress: the peer's address, or one that a trusted proxy gives in X-Forwarded-For, is not an IP address.
 	ErrAddress = errors.New("the client's address cannot be told")
+	// ErrConnection: there is no connection, for the request is only told of.
+	ErrConnection = errors.New("whom it comes from shows in its connection; name the address that it came from (--from)")
 	// ErrCertificate: the verified certificate names nobody, or several.
 	ErrCertificate = errors.New("the client's certificate does not name one principal")
 )

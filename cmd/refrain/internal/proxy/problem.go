@@ -31,7 +31,7 @@ func unanswered(err error) problem {
 	p := problem{
 		Code: "upstream-unanswered", Status: http.StatusBadGateway,
 		Title:  "The upstream did not give a whole answer",
-		Detail: "The request was sent to it; whether it was carried out is not known.",
+		Detail: "The request was sent to the API; whether it was carried out is not known.",
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		p.Status, p.Title = http.StatusGatewayTimeout, "The upstream did not answer in time"

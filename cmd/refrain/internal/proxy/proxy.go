@@ -84,6 +84,7 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 			forwarding(r.In).set(r.Out.Header)
 			for _, name := range [...]string{
 				"Idempotency-Attempt", "Idempotency-Fence", "Idempotency-Status", "Idempotency-Expires", "Idempotent-Replayed",
+				"Idempotency-Advice", "Idempotency-Key-Source",
 			} {
 				r.Out.Header.Del(name) // what they say comes from a claim, and this request has none
 			}

@@ -432,13 +432,13 @@ func TestRequestsWithoutAClaimCarryNoMarks(t *testing.T) {
 	for _, method := range []string{"GET", "POST", "DELETE"} { // safe, without a key, on no route
 		req, _ := http.NewRequest(method, target, nil)
 		req.Header["Idempotency-Fence"], req.Header["Idempotency-Attempt"] = []string{"99"}, []string{"x"}
-		req.Header["Idempotency-Status"] = []string{"executed"}
+		req.Header["Idempotency-Status"], req.Header["Idempotency-Key-Source"] = []string{"executed"}, []string{"derived"}
 		resp, err := http.DefaultTransport.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if h := <-got; h.Get("Idempotency-Fence")+h.Get("Idempotency-Attempt")+h.Get("Idempotency-Status") != "" {
+		if h := <-got; h.Get("Idempotency-Fence")+h.Get("Idempotency-Attempt")+h.Get("Idempotency-Status")+h.Get("Idempotency-Key-Source") != "" {
 			t.Errorf("%s reached the upstream with %v", method, h)
 		}
 	}

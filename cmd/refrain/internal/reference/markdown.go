@@ -5,6 +5,7 @@ package reference
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,10 +38,14 @@ func section(c *refrainhttp.Contract) string {
 	if c.Mode == refrainhttp.Observe {
 		b.WriteString("Not in force yet: requests are only watched.\n\n")
 	}
+	if c.Mode == refrainhttp.Refuse {
+		b.WriteString("These requests take no key, and one that has a key is refused with 501. Nothing protects a retry.\n")
+		return b.String()
+	}
 	fmt.Fprintf(b, "%s\n\n", key(c))
 	for _, line := range []string{
 		"Unique within: " + scope(c) + ".",
-		"Two uses of a key must have the same " + compared(c) + ".",
+		compared(c),
 		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c)),
 		failures(c),
 		released(c), unknown(c), waiting(c),
@@ -159,9 +164,9 @@ func compared(c *refrainhttp.Contract) string {
 		parts = append(parts, "header `"+h+"`")
 	}
 	if len(parts) == 0 {
-		return "key, nothing else"
+		return "The key alone decides; nothing else is compared."
 	}
-	return strings.Join(parts, ", ")
+	return "Two uses of a key must have the same " + strings.Join(parts, ", ") + "."
 }
 
 func after(c *refrainhttp.Contract) string {
@@ -195,10 +200,12 @@ func released(c *refrainhttp.Contract) string {
 }
 
 func unknown(c *refrainhttp.Contract) string {
-	if len(c.Answers.Unknown) == 0 {
-		return ""
-	}
-	return "Whether it happened is open, no retry runs: " + list(c.Answers.Unknown) + "."
+	retry := map[string]string{
+		"hold":  "no retry runs",
+		"rerun": "a retry runs again",
+		"probe": "a retry has the API asked, and runs only if it did not happen",
+	}[c.Unknown]
+	return "Whether it happened is open, " + retry + ": " + list(append(slices.Clone(c.Answers.Unknown), "no whole answer")) + "."
 }
 
 func waiting(c *refrainhttp.Contract) string {

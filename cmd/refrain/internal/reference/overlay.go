@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,8 @@ import (
 )
 
 // Overlay writes an overlay (OpenAPI Overlay Specification 1.0.0) that adds the key's parameter and the answers that are not
-// the API's own to its description. The error names the patterns that no path of a description can stand for.
+// the API's own to its description. The error names the patterns that no path of a description can stand for; if that is all of
+// them, nothing is written.
 func Overlay(out io.Writer, contracts []refrainhttp.Contract) error {
 	doc := overlay{Overlay: "1.0.0", Info: info{Title: "Idempotency", Version: "1.0.0"}}
 	var left []string
@@ -25,6 +27,9 @@ func Overlay(out io.Writer, contracts []refrainhttp.Contract) error {
 		} else {
 			left = append(left, c.Match)
 		}
+	}
+	if len(doc.Actions) == 0 { // an overlay has one at least
+		return fmt.Errorf("%w: %s", ErrNoTarget, cmp.Or(strings.Join(left, ", "), "no route is in force"))
 	}
 	text, err := yaml.MarshalWithOptions(doc, yaml.IndentSequence(true))
 	if err != nil {
@@ -101,8 +106,8 @@ func target(pattern string) string {
 func describe(c *refrainhttp.Contract) operation {
 	o := operation{Responses: map[string]response{}}
 	for _, from := range c.Key.From {
-		if c.Batch != nil {
-			break // its items say it
+		if c.Batch != nil || c.Mode == refrainhttp.Refuse {
+			break // its items say it, or it takes none
 		}
 		in, name, _ := strings.Cut(from, ":")
 		if in == "sequence" {

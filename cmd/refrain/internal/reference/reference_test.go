@@ -66,3 +66,49 @@ func TestEveryDialectIsDescribed(t *testing.T) {
 		}
 	}
 }
+
+// TestOverlayHasActions, for without them it would be none.
+func TestOverlayHasActions(t *testing.T) {
+	t.Parallel()
+	for _, contracts := range [][]refrainhttp.Contract{nil, {{Match: "POST /v1/"}}} {
+		var out bytes.Buffer
+		if err := Overlay(&out, contracts); !errors.Is(err, ErrNoTarget) || out.Len() != 0 {
+			t.Errorf("got %q and error %v, want nothing but an error", out.String(), err)
+		}
+	}
+}
+
+// TestRefusedKeysAreNotAskedFor, neither by the page nor by the overlay.
+func TestRefusedKeysAreNotAskedFor(t *testing.T) {
+	t.Parallel()
+	m, err := refrainhttp.New(newGuard(t), refrainhttp.Config{Gateway: true, Routes: []refrainhttp.Route{
+		{Match: []string{"POST /a"}, Policy: refrainhttp.Policy{Mode: refrainhttp.Refuse}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page, over bytes.Buffer
+	if err := errors.Join(Markdown(&page, m.Contracts()), Overlay(&over, m.Contracts())); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(page.String(), "may carry a key") || !strings.Contains(page.String(), "refused with 501") {
+		t.Errorf("got page\n%s\nwant word that keys are refused", &page)
+	}
+	if text := over.String(); strings.Contains(text, "parameters") || !strings.Contains(text, "501") || strings.Contains(text, "409") {
+		t.Errorf("got overlay\n%s\nwant the 501 and no parameter", text)
+	}
+}
+
+// TestUnknownOperations: what becomes of them is said as it is.
+func TestUnknownOperations(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{"hold": "no retry runs", "rerun": "a retry runs again", "probe": "has the API asked"} {
+		var page bytes.Buffer
+		if err := Markdown(&page, []refrainhttp.Contract{{Match: "POST /a", Unknown: word}}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("%s: got\n%s\nwant %q in it", word, &page, want)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+//go:build unix
+
+package crashtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The leases are short, so that what died is soon known as unknown; clients wait for longer than that.
+const chaosFile = `defaults:
+  lease: 1s
+  in_flight: { wait: 3s }
+  timeout: 10s
+routes:
+  - match: [POST /charges]
+    key: { required: true }
+`
+
+// A fault is something that goes wrong while three proxies on one store are under load, and is mended.
+type fault struct {
+	name string
+	// strike brings it about and mends it.
+	strike func(c *campaign) error
+	// landed reports whether it did anything, by what there was before.
+	landed func(c *campaign, before counts) bool
+}
+
+// counts are what shows that a fault has landed.
+type counts struct{ broken, closed, caught int64 }
+
+// A campaign is one fault, again and again, on one store.
+type campaign struct {
+	*bench
+
+	random *rand.Rand
+	caught int64 // orders in flight when a proxy stood still
+}
+
+func (c *campaign) counts() counts { return counts{c.broken.Load(), c.closed.Load(), c.caught} }
+
+// TestChaos lets every fault strike every store. REFRAIN_CHAOS_ROUNDS says how often, 1 in a plain run of the tests.
+//
+// Stores of a strict tier charge nothing twice and lose no outcome. What the others do is counted.
+func TestChaos(t *testing.T) { //nolint:tparallel // each campaign has three proxies and up to six servers
+	t.Parallel()
+	rounds := int(number(t, "REFRAIN_CHAOS_ROUNDS", 1))
+	for _, e := range engines() {
+		for _, f := range append(proxyFaults(), e.faults...) {
+			t.Run(e.name+"/"+f.name, func(t *testing.T) {
+				random := seeded(t)
+				url := e.start(t)
+				c := &campaign{bench: newFleet(t, chaosFile, url, 3), random: random}
+				c.client.Tries = 400
+				c.client.Patience = 5 * time.Second
+				c.run(&f, e, rounds)
+			})
+		}
+	}
+}
+
+func (c *campaign) run(f *fault, e *engine, rounds int) {
+	c.t.Helper()
+	landed := 0
+	for n := range rounds {
+		before := c.counts()
+		stop := c.load(fmt.Sprintf("chaos-%d", n), c.random)
+		c.awaitOrders(30+c.random.IntN(60), c.random)
+		if err := f.strike(c); err != nil {
+			stop()
+			c.t.Fatalf("round %d of %d: %v", n+1, rounds, err)
+		}
+		c.awaitOrders(10, c.random) // it works again
+		stop()
+		if f.landed(c, before) {
+			landed++
+		}
+	}
+	v := c.judge(0)
+	report(row{e.name, e.tier, f.name, rounds, landed, v})
+	c.t.Logf("%d rounds, %d landed, %d operations, %d paid, %d unknown, %d charged twice, %d outcomes lost",
+		rounds, landed, v.operations, v.paid, v.unknown, v.twice, v.lost)
+	if 2*landed < rounds {
+		c.t.Errorf("only %d of %d rounds landed", landed, rounds)
+	}
+	if 2*v.paid < v.operations {
+		c.t.Errorf("only %d of %d operations succeeded", v.paid, v.operations)
+	}
+	if e.tier == "best-effort" {
+		return
+	}
+	for _, fault := range v.faults[:min(10, len(v.faults))] {
+		c.t.Error(fault)
+	}
+}
+
+// broke reports whether requests broke in the middle.
+func broke(c *campaign, before counts) bool { return c.broken.Load() > before.broken }
+
+// refused reports whether requests were refused because the store was away.
+func refused(c *campaign, before counts) bool { return c.closed.Load() > before.closed }
+
+// proxyFaults are those that every store sees.
+func proxyFaults() []fault {
+	return []fault{
+		{"kill -9 of a proxy", func(c *campaign) error {
+			p := c.fleet[c.random.IntN(len(c.fleet))]
+			if err := p.Kill(); err != nil {
+				return err
+			}
+			return p.Restart(c.t.Context())
+		}, broke},
+		{"SIGSTOP of a proxy beyond its lease", func(c *campaign) error {
+			p := c.fleet[c.random.IntN(len(c.fleet))]
+			if err := p.Signal(syscall.SIGSTOP); err != nil {
+				return err
+			}
+			c.caught += int64(c.api.InFlight())
+			<-time.After(time.Second + time.Duration(c.random.Int64N(int64(time.Second))))
+			return p.Signal(syscall.SIGCONT)
+		}, func(c *campaign, before counts) bool { return c.caught > before.caught }},
+	}
+}

@@ -1,0 +1,117 @@
+//go:build unix
+
+package crashtest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/refrain-dev/refrain/internal/servers"
+	"github.com/refrain-dev/refrain/internal/servers/servertest"
+)
+
+// An engine is a kind of store, and what can go wrong with it.
+type engine struct {
+	name, tier string
+	// start starts its servers and returns the store's URL.
+	start  func(t *testing.T) string
+	faults []fault
+}
+
+// A process is a server that can be killed, paused and started again.
+type process interface {
+	Kill() error
+	Start(ctx context.Context) error
+	Pause() error
+	Resume() error
+}
+
+// serverFaults are what can happen to the only server of a store.
+func serverFaults(server func() process) []fault {
+	return []fault{
+		{"kill -9 of the server", func(c *campaign) error {
+			if err := server().Kill(); err != nil {
+				return err
+			}
+			before := c.closed.Load()
+			c.await("the store's absence to be felt", func() bool { return c.closed.Load() > before })
+			return server().Start(c.t.Context())
+		}, refused},
+		{"SIGSTOP of the server", func(c *campaign) error {
+			if err := server().Pause(); err != nil {
+				return err
+			}
+			before := c.closed.Load()
+			c.await("the store's silence to be felt", func() bool { return c.closed.Load() > before })
+			return server().Resume()
+		}, refused},
+	}
+}
+
+func engines() []*engine {
+	return []*engine{
+		redisAlone(), redisSentinel("", "best-effort"), redisSentinel("?wait=2&wait_timeout=500ms", "wait=2"),
+		postgres(), postgresPair(true), postgresPair(false),
+	}
+}
+
+func redisAlone() *engine {
+	var server *servers.Redis
+	return &engine{
+		name: "redis", tier: "process",
+		start: func(t *testing.T) string {
+			server = servertest.Start(t, func(ctx context.Context, dir string) (*servers.Redis, error) {
+				return servers.StartRedis(ctx, dir)
+			})
+			return server.URL()
+		},
+		faults: serverFaults(func() process { return server }),
+	}
+}
+
+// redisSentinel is a master with two replicas. With the query, a transition counts only when both replicas have it: then no
+// failover can lose it, and while one is away there are no new claims.
+func redisSentinel(query, tier string) *engine {
+	var all *servers.RedisSentinel
+	return &engine{
+		name: "redis+sentinel" + query, tier: tier,
+		start: func(t *testing.T) string {
+			all = servertest.Start(t, func(ctx context.Context, dir string) (*servers.RedisSentinel, error) {
+				return servers.StartRedisSentinel(ctx, dir)
+			})
+			return all.URL() + query
+		},
+		faults: []fault{{"failover", func(c *campaign) error {
+			ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+			defer cancel()
+			master, err := all.Master(ctx)
+			if err != nil {
+				return err
+			}
+			if err := master.Kill(); err != nil {
+				return err
+			}
+			c.await("another master", func() bool {
+				next, err := all.Master(ctx)
+				return err == nil && next != master
+			})
+			return master.Start(ctx) // as a replica of the new one
+		}, refused}},
+	}
+}
+
+func postgres() *engine {
+	var server *servers.Postgres
+	return &engine{
+		name: "postgres", tier: "strict",
+		start: func(t *testing.T) string {
+			server = servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
+				return servers.StartPostgres(ctx, dir)
+			})
+			migrate(t, server.URL("postgres"))
+			return server.URL("postgres")
+		},
+		faults: serverFaults(func() process { return server }),
+	}
+}

@@ -1,0 +1,123 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A MariaDB is a server with an empty database and a user, both named refrain, without a password.
+type MariaDB struct {
+	*Process
+	// Port is where it listens on [Loopback].
+	Port int
+}
+
+// StartMariaDB starts a server with settings besides its defaults, such as "--log-bin".
+func StartMariaDB(ctx context.Context, dir string, settings ...string) (*MariaDB, error) {
+	return startMariaDB(ctx, dir, "", settings)
+}
+
+// URL names the server's database to mysqlstore.
+func (m *MariaDB) URL() string { return "mysql://refrain@" + Address(m.Port) + "/refrain" }
+
+// StartMariaDBReplica starts a server that follows another and confirms every commit to it (semi-synchronous replication). The
+// primary must have been started with [SemiSyncPrimary].
+func StartMariaDBReplica(ctx context.Context, dir string, primary *MariaDB, settings ...string) (*MariaDB, error) {
+	follow := fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%d, MASTER_USER='refrain', MASTER_CONNECT_RETRY=1, "+
+		"MASTER_USE_GTID=slave_pos;\nSTART SLAVE;\n", Loopback, primary.Port)
+	return startMariaDB(ctx, dir, follow, append([]string{
+		"--server-id=2", "--log-bin", "--log-slave-updates", "--sync-binlog=1", "--rpl-semi-sync-slave-enabled=ON",
+	}, settings...))
+}
+
+// SemiSyncPrimary returns the settings of a primary that shows no commit before a replica has it.
+func SemiSyncPrimary() []string {
+	return []string{
+		"--server-id=1", "--log-bin", "--sync-binlog=1", "--rpl-semi-sync-master-enabled=ON",
+		"--rpl-semi-sync-master-wait-point=AFTER_SYNC", "--rpl-semi-sync-master-timeout=18446744073709551615",
+	}
+}
+
+// mysqlUser is whom Debian's package makes for the server.
+const mysqlUser = "mysql"
+
+func startMariaDB(ctx context.Context, dir, first string, settings []string) (*MariaDB, error) {
+	path, err := Find(ctx, "mariadbd", "mariadb-server")
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	if err := initMariaDB(ctx, dir, data, first); err != nil {
+		return nil, fmt.Errorf("preparing MariaDB: %w", err)
+	}
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	m := &MariaDB{Port: port}
+	m.Process, err = Start(ctx, Command{
+		Name: "mariadb", Path: path, Dir: dir, User: mysqlUser, Ends: syscall.SIGTERM,
+		Args: append([]string{
+			"--no-defaults", "--datadir=" + data, "--init-file=" + filepath.Join(dir, "init.sql"),
+			"--bind-address=" + Loopback, fmt.Sprint("--port=", port), "--socket=" + filepath.Join(dir, "sock"),
+			"--pid-file=" + filepath.Join(dir, "pid"), "--skip-name-resolve", "--innodb-buffer-pool-size=256M",
+			"--innodb-log-file-size=256M", "--max-connections=400",
+		}, settings...),
+		Ready: m.greets,
+	})
+	return m, err
+}
+
+// initMariaDB makes the data folder, and the statements that the server runs whenever it starts.
+func initMariaDB(ctx context.Context, dir, data, first string) error {
+	install, err := Find(ctx, "mariadb-install-db", "mariadb-server")
+	if err != nil {
+		return err
+	}
+	if err := Own(dir, mysqlUser); err != nil {
+		return err
+	}
+	args := []string{
+		"--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal", "--skip-test-db",
+		"--innodb-log-file-size=256M",
+	}
+	if os.Geteuid() == 0 {
+		args = append(args, "--user="+mysqlUser)
+	}
+	if out, err := exec.CommandContext(ctx, install, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out[max(0, len(out)-1000):])
+	}
+	statements := "SET sql_log_bin = 0;\nCREATE DATABASE IF NOT EXISTS refrain;\n" +
+		"CREATE USER IF NOT EXISTS refrain@'" + Loopback + "';\n" +
+		"GRANT ALL ON *.* TO refrain@'" + Loopback + "' WITH GRANT OPTION;\n" + first
+	return os.WriteFile(filepath.Join(dir, "init.sql"), []byte(statements), 0o644)
+}
+
+// greets waits for the packet that the server sends first: of its version, after five bytes, not of an error.
+func (m *MariaDB) greets(ctx context.Context) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", Address(m.Port))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	b := make([]byte, 30)
+	if _, err := io.ReadFull(conn, b); err != nil {
+		return err
+	}
+	if !strings.Contains(string(b[5:]), "MariaDB") {
+		return errors.New("it is not MariaDB that answers")
+	}
+	return nil
+}
