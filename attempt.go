@@ -67,7 +67,7 @@ func (a *Attempt) lead(w *wait) error {
 	defer a.land(w)
 	if left := w.untilNext(); left > 0 { // the one who led before has asked just now: what it heard still holds
 		f.decide(&Decision{Verdict: InFlight, Record: a.Record, Now: a.Now})
-		if !w.pause(left) {
+		if !w.pause(left, nil) {
 			return nil
 		}
 	}
@@ -76,10 +76,27 @@ func (a *Attempt) lead(w *wait) error {
 		Lease: a.policy.Lease, Rerun: a.policy.Unknown == Rerun,
 	}
 	err := a.ask(w, &claim)
-	for err == nil && a.Verdict == InFlight && w.pause(remotePoll) {
-		err = a.ask(w, &claim)
+	if err == nil && a.Verdict == InFlight && w.left > 0 {
+		err = a.await(w, &claim)
 	}
 	return err
+}
+
+// await asks again while another process works on the operation: when the store tells that it has ended, and now and then.
+func (a *Attempt) await(w *wait, c *Claim) error {
+	ended, stop := a.guard.watch(a.id)
+	defer stop()
+	for a.Verdict == InFlight && w.pause(remotePoll, ended) {
+		select {
+		case <-ended:
+			ended = nil // a store that is wrong makes nobody ask more than once
+		default:
+		}
+		if err := a.ask(w, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ask makes the claim, and the attempt its owner if it is won.

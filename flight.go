@@ -184,8 +184,8 @@ func (w *wait) until(c <-chan struct{}) bool {
 	return false
 }
 
-// pause waits for d and reports whether patience lasts longer and the guard wants more claims.
-func (w *wait) pause(d time.Duration) bool {
+// pause waits for d, or for less if it is woken, and reports whether patience lasts longer and the guard wants more claims.
+func (w *wait) pause(d time.Duration, wake <-chan struct{}) bool {
 	if w.left == 0 {
 		return false
 	}
@@ -193,6 +193,8 @@ func (w *wait) pause(d time.Duration) bool {
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-wake:
 		return true
 	case <-w.quit:
 	case <-w.ctx.Done():

@@ -34,13 +34,13 @@ type Config struct {
 
 // A Guard decides about attempts. It may be used concurrently; every process needs one for each store.
 type Guard struct {
-	store        Store
-	peeker       Peeker // the store, or nil
-	policy       Policy
-	identity     *identity
-	storeTimeout time.Duration
-	observer     Observer // or nil
-	log          *slog.Logger
+	store    Store
+	peeker   Peeker // the store, or nil
+	policy   Policy
+	identity *identity
+	calls    deadlines // of calls to the store
+	observer Observer  // or nil
+	log      *slog.Logger
 
 	recall  *recall
 	flights flights
@@ -61,15 +61,15 @@ func New(store Store, cfg Config) (*Guard, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	g := &Guard{
-		store:        store,
-		policy:       cfg.Policy.WithDefaults(),
-		identity:     newIdentity(cfg.Secret),
-		storeTimeout: cfg.StoreTimeout,
-		observer:     cfg.Observer,
-		log:          cfg.Logger,
-		closing:      make(chan struct{}),
+		store:    store,
+		policy:   cfg.Policy.WithDefaults(),
+		identity: newIdentity(cfg.Secret),
+		calls:    deadlines{limit: cfg.StoreTimeout},
+		observer: cfg.Observer,
+		log:      cfg.Logger,
+		closing:  make(chan struct{}),
 	}
-	setDefault(&g.storeTimeout, 1500*time.Millisecond)
+	setDefault(&g.calls.limit, 1500*time.Millisecond)
 	if cfg.Recall == 0 {
 		cfg.Recall = 16 << 20
 	}
@@ -236,16 +236,9 @@ func (g *Guard) Close(ctx context.Context) error {
 	return left
 }
 
-// bounded returns a context for one call to the store: it outlives the caller, but not the store's timeout.
-func (g *Guard) bounded(ctx context.Context) *limitedContext {
-	return &limitedContext{parent: ctx, deadline: time.Now().Add(g.storeTimeout)}
-}
-
 func (g *Guard) claim(ctx context.Context, c *Claim) (Decision, error) {
-	limited := g.bounded(ctx)
-	defer limited.end()
 	start := g.now()
-	d, err := g.store.Claim(limited, *c)
+	d, err := g.store.Claim(g.calls.context(ctx), *c)
 	g.observe(Event{Kind: EventStoreCall, Call: "claim", Took: g.since(start), Err: err})
 	if err == nil {
 		err = d.check(c)
@@ -257,19 +250,15 @@ func (g *Guard) claim(ctx context.Context, c *Claim) (Decision, error) {
 }
 
 func (g *Guard) settle(ctx context.Context, s Settlement) (Record, error) {
-	limited := g.bounded(ctx)
-	defer limited.end()
 	start := g.now()
-	r, err := g.store.Settle(limited, s)
+	r, err := g.store.Settle(g.calls.context(ctx), s)
 	g.observe(Event{Kind: EventStoreCall, Call: "settle", Took: g.since(start), Err: err})
 	return r, err
 }
 
 func (g *Guard) renew(r Renewal) error {
-	limited := g.bounded(context.Background())
-	defer limited.end()
 	start := g.now()
-	err := g.store.Renew(limited, r)
+	err := g.store.Renew(g.calls.context(context.Background()), r)
 	g.observe(Event{Kind: EventStoreCall, Call: "renew", Took: g.since(start), Err: err})
 	return err
 }

@@ -45,7 +45,7 @@ func newRecall(limit int) *recall {
 		return c
 	}
 	c.limit = limit / len(c.shards)
-	c.slots = make([]atomic.Int32, limit/64+1) // several times as many as there can be keys, so that most are empty
+	c.slots = make([]atomic.Int32, limit/16+1) // many times as many as there can be keys, so that most are empty
 	for i := range c.shards {
 		sh := &c.shards[i]
 		sh.byID = make(map[ID]*recalled)

@@ -29,9 +29,7 @@ func (g *Guard) Lookup(ctx context.Context, id ID) (Record, error) {
 	if r, ok := g.backlog.lookup(id); ok {
 		return r, ErrUnrecorded
 	}
-	limited := g.bounded(ctx)
-	defer limited.end()
-	r, err := g.store.Get(limited, id)
+	r, err := g.store.Get(g.calls.context(ctx), id)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -42,6 +42,7 @@ func (s *Store) look(ctx context.Context) {
 		s.blame(&fault{err: err, all: true})
 		return
 	}
+	s.compare(nodes)
 	err = s.check(ctx)
 	switch lost := (*LostError)(nil); {
 	case errors.As(err, &lost):
@@ -49,6 +50,20 @@ func (s *Store) look(ctx context.Context) {
 	case err == nil:
 		s.blame(nil)
 	}
+}
+
+// compare says so when a server is another process than when it was last looked at: what it had not got is lost.
+func (s *Store) compare(nodes []node) {
+	now := make(map[string]bool)
+	for i := range nodes {
+		id := nodes[i].info["run_id"]
+		if now[id] = true; s.servers != nil && !s.servers[id] {
+			s.changes.Add(1)
+			s.log.Warn("a Redis server has restarted, or another has taken over: what it had not got of the last claims may run again",
+				"store", s.target, "server", nodes[i].address)
+		}
+	}
+	s.servers = now
 }
 
 // Audit implements refrain.Auditor.
@@ -66,6 +81,10 @@ func (s *Store) Audit(ctx context.Context) ([]refrain.Remark, error) {
 	}
 	if s.judge(nodes) == nil {
 		all = append(all, tierRemark(s.Tier()))
+	}
+	if n := s.changes.Load(); n > 0 {
+		all = append(all, refrain.Remark{Grade: refrain.GradeWarn, Subject: "failover", Text: fmt.Sprintf(
+			"%d times since this process began a server has restarted, or another has taken over", n)})
 	}
 	identity := refrain.Remark{Grade: refrain.GradeOK, Subject: "identity", Text: s.Identity()}
 	if err := s.check(ctx); err != nil {
@@ -85,7 +104,7 @@ func (s *Store) remarks(n *node) []refrain.Remark {
 	case n.info["maxmemory_policy"] == "":
 		r.add(refrain.GradeWarn, "eviction", "the server does not tell its maxmemory-policy: it has to be noeviction")
 	case evicted > 0:
-		r.add(refrain.GradeFault, "eviction", fmt.Sprintf("%d keys were evicted since the server began: records may be lost", evicted))
+		r.add(refrain.GradeWarn, "eviction", fmt.Sprintf("%d keys were evicted since the server began: records may be lost", evicted))
 	default:
 		r.add(refrain.GradeOK, "eviction", "maxmemory-policy noeviction")
 	}

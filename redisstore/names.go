@@ -15,11 +15,12 @@ const tagCount = 1024
 type names struct {
 	store   string // has the secret
 	confirm string // an operator writes it
+	ended   string // a channel: operations that have ended and are waited for
 	tags    [tagCount]string
 }
 
 func newNames(prefix string) names {
-	n := names{store: prefix + ":store", confirm: prefix + ":confirm"}
+	n := names{store: prefix + ":store", confirm: prefix + ":confirm", ended: prefix + ":ended"}
 	for i := range n.tags {
 		n.tags[i] = fmt.Sprintf("%s:{%s.%03x}", prefix, prefix, i)
 	}

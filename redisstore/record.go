@@ -14,7 +14,7 @@ import (
 //
 //	 0  1  version: 1
 //	 1  1  state: running, unknown or done
-//	 2  1  1 if it has an outcome
+//	 2  1  1 if it has an outcome, 2 if somebody waits for its end
 //	 3 16  token
 //	19 32  fingerprint
 //	51  8  fence
@@ -60,7 +60,7 @@ func decodeRecord(key, s string) (r refrain.Record, kept, ok bool) {
 		return r, false, false
 	}
 	b := []byte(s)
-	r.State, kept = refrain.State(b[1]), b[2] == 1
+	r.State, kept = refrain.State(b[1]), b[2]&1 == 1
 	copy(r.Token[:], b[3:])
 	copy(r.Fingerprint[:], b[19:])
 	r.Fence = binary.BigEndian.Uint64(b[51:])

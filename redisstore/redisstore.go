@@ -57,7 +57,10 @@ type Store struct {
 	fault    atomic.Pointer[fault]
 	tier     atomic.Pointer[refrain.Tier]
 
-	troubled atomic.Bool // the last call that had one got no answer
+	watches  watches
+	servers  map[string]bool // that hold records, by their run IDs, when the watch last looked
+	changes  atomic.Int64    // of the servers
+	troubled atomic.Bool     // the last call that had one got no answer
 
 	life   sync.RWMutex // held to read while calls are counted in
 	closed atomic.Bool
@@ -71,6 +74,7 @@ var (
 	_ refrain.Tiered  = (*Store)(nil)
 	_ refrain.Lister  = (*Store)(nil)
 	_ refrain.Auditor = (*Store)(nil)
+	_ refrain.Watcher = (*Store)(nil)
 )
 
 // Open connects to the Redis of the URL:
@@ -103,6 +107,7 @@ func Open(ctx context.Context, url string, cfg Config) (*Store, error) {
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.calls.Go(func() { s.watch(watching) })
+	s.calls.Go(func() { s.listen(watching) })
 	return s, nil
 }
 
@@ -140,11 +145,13 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := s.judge(nodes); err != nil {
 		return err
 	}
+	s.compare(nodes)
 	id, err := s.findIdentity(ctx)
 	if err != nil {
 		return err
 	}
 	s.identity.Store(id)
+	s.log.Info("store opened", "store", s.target, "identity", id.name, "tier", s.Tier())
 	return nil
 }
 

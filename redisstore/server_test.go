@@ -101,7 +101,7 @@ func TestThePausedServer(t *testing.T) {
 func TestTheServerComesBack(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	s := openStore(t, server.URL(), Config{AuditEvery: time.Hour})
+	s := openStore(t, server.URL(), Config{AuditEvery: time.Millisecond})
 	c := done(t, s, "paid")
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
@@ -118,6 +118,9 @@ func TestTheServerComesBack(t *testing.T) {
 		return err == nil
 	})
 	claims(t, s, again(c), refrain.Replay)
+	eventually(t, "the watch to notice", func() bool {
+		return strings.Contains(audit(t, s), "warn failover: 1 times") && s.Err() == nil
+	})
 }
 
 // TestAReplicaDecidesNothing turns the server into a replica: it would answer from what it knows, which may be old.
@@ -319,8 +322,9 @@ func TestAUserWithFewRights(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
 	call(t, server, "ACL", "SETUSER", "refrain", "on", ">secret", "~refrain:*",
-		"+@all", "-@dangerous", "+info", "+role", "+config|get")
-	s := openStore(t, strings.Replace(server.URL(), "://", "://refrain:secret@", 1), Config{})
+		"&refrain:*", "+@all", "-@dangerous", "+info", "+role", "+config|get")
+	url := strings.Replace(server.URL(), "://", "://refrain:secret@", 1)
+	s := openStore(t, url, Config{})
 	c := done(t, s, "paid")
 	claims(t, s, again(c), refrain.Replay)
 	if all, err := s.List(within(t), refrain.ListQuery{}); err != nil || len(all) != 1 || all[0].ID != c.ID {
@@ -329,4 +333,6 @@ func TestAUserWithFewRights(t *testing.T) {
 	if text := audit(t, s); strings.Contains(text, "FAULT") || strings.Contains(text, "does not tell") {
 		t.Errorf("got\n%s", text)
 	}
+	owner := openStore(t, url, Config{})
+	eventually(t, "the waiter to be told", func() bool { return told(t, owner, s, refrain.Finished) })
 }

@@ -39,7 +39,3 @@ func TestContract(t *testing.T) {
 		return reopening{openStore(t, file, Config{}), file}
 	})
 }
-
-func BenchmarkStore(b *testing.B) {
-	storetest.Bench(b, func(b *testing.B) refrain.Store { return openStore(b, newFile(b), Config{}) })
-}

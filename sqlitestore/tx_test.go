@@ -294,7 +294,7 @@ func TestSettleTxRefuses(t *testing.T) {
 	refuses := func(what string, tx any, want error) {
 		t.Helper()
 		if _, err := a.store.SettleTx(t.Context(), tx, finished(id, token)); !errors.Is(err, want) {
-			t.Errorf("%s: got error %v, want %v", what, err, want)
+			t.Fatalf("%s: got error %v, want %v", what, err, want)
 		}
 	}
 	refuses("no transaction", a.DB, refrain.ErrNoTx)

@@ -97,7 +97,7 @@ func inspectConfig(s *settings, cfg *config.Config) []refrain.Remark {
 
 // inspectStore looks at what the store's promise rests on.
 func inspectStore(cfg *config.Config) []refrain.Remark {
-	if !cfg.Store.Networked() {
+	if !cfg.Store.Shared() {
 		return audit.Store(cfg.Store)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), auditTimeout)

@@ -38,7 +38,7 @@ func TestDescribingTakesNoSecrets(t *testing.T) {
 			t.Errorf("%s: got %d, %s\n%s\nwant %s and no secret", args, got.status, got.stderr, got.stdout, want)
 		}
 	}
-	if got := command("ops", "list", "--config", file, "--admin", "127.0.0.1:1"); !strings.Contains(got.stderr, "no proxy answers") {
+	if got := command("ops", "list", "--config", file, "--admin", "127.0.0.1:2"); !strings.Contains(got.stderr, "no proxy answers") {
 		t.Errorf("ops: got %s, want it to get as far as the proxy", got.stderr)
 	}
 	for _, name := range []string{"proxy", "check"} {

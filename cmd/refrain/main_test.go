@@ -126,7 +126,7 @@ func TestMisuseEndsWithStatus2AndAHint(t *testing.T) {
 func TestBadVariablesAreMisuseToo(t *testing.T) {
 	t.Parallel()
 	got := commandIn(map[string]string{"REFRAIN_STORE": "floppy:"}, "check")
-	want := "refrain: environment REFRAIN_STORE: scheme \"floppy\" is not known; supported: pebble:DIR, memory:, redis://, redis+sentinel://, redis+cluster://, postgres://, mysql://\n"
+	want := "refrain: environment REFRAIN_STORE: scheme \"floppy\" is not known; supported: pebble:DIR, sqlite:FILE, memory:, redis://, redis+sentinel://, redis+cluster://, postgres://, mysql://\n"
 	if got.status != statusMisuse || !strings.HasPrefix(got.stderr, want) {
 		t.Errorf("got status %d and %q, want %d and %q", got.status, got.stderr, statusMisuse, want)
 	}

@@ -26,10 +26,19 @@ func postgres(ctx context.Context, dir string) (sqlServer, error) {
 	return sqlServer{s.Stop, s.URL("postgres")}, nil
 }
 
+func mariadb(ctx context.Context, dir string) (sqlServer, error) {
+	s, err := servers.StartMariaDB(ctx, dir)
+	if err != nil {
+		return sqlServer{}, err
+	}
+	return sqlServer{s.Stop, s.URL()}, nil
+}
+
 func TestMigrateMakesWhatTheStoreNeeds(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(ctx context.Context, dir string) (sqlServer, error){
 		"postgres": postgres,
+		"mysql":    mariadb,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -67,7 +67,7 @@ func startMariaDB(ctx context.Context, dir, first string, settings []string) (*M
 	m.Process, err = Start(ctx, Command{
 		Name: "mariadb", Path: path, Dir: dir, User: mysqlUser, Ends: syscall.SIGTERM,
 		Args: append([]string{
-			"--no-defaults", "--datadir=" + data, "--init-file=" + filepath.Join(dir, "init.sql"),
+			"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir, "--init-file=" + filepath.Join(dir, "init.sql"),
 			"--bind-address=" + Loopback, fmt.Sprint("--port=", port), "--socket=" + filepath.Join(dir, "sock"),
 			"--pid-file=" + filepath.Join(dir, "pid"), "--skip-name-resolve", "--innodb-buffer-pool-size=256M",
 			"--innodb-log-file-size=256M", "--max-connections=400",
@@ -93,7 +93,9 @@ func initMariaDB(ctx context.Context, dir, data, first string) error {
 	if os.Geteuid() == 0 {
 		args = append(args, "--user="+mysqlUser)
 	}
-	if out, err := exec.CommandContext(ctx, install, args...).CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(ctx, install, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir) // the user may not write to ours
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out[max(0, len(out)-1000):])
 	}
 	statements := "SET sql_log_bin = 0;\nCREATE DATABASE IF NOT EXISTS refrain;\n" +

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -106,7 +105,7 @@ func runPostgres(ctx context.Context, command string, args ...string) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Dir = os.TempDir() // the user may not enter ours
+	cmd.Dir = "/" // the user may not enter ours
 	if cmd.SysProcAttr, err = attributes(postgresUser); err != nil {
 		return err
 	}

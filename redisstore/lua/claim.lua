@@ -7,4 +7,7 @@ if state == ABSENT or state == UNKNOWN and ARGV[5] == '1' and token ~= NOBODY an
   if kept == 1 then redis.call('DEL', KEYS[3]) end
   return {now, next}
 end
+if state == RUNNING and token ~= ARGV[2] and watched == 0 then -- whoever gets this answer may wait
+  redis.pcall('SET', KEYS[2], pack(RUNNING, 2, token, fingerprint, fence, created, lease, 0, 0))
+end
 return unchanged(0)

@@ -18,14 +18,16 @@ end
 
 local function sum(head) return string.sub(redis.sha1hex(KEYS[2] .. head), 1, 8) end
 
--- Of the record as it stands now; stored is its state as it was written, kept whether it has an outcome.
-local state, stored, kept, token = ABSENT, ABSENT, 0, NOBODY
+-- Of the record as it stands now; stored is its state as it was written, kept whether it has an outcome, watched (2 or 0)
+-- whether somebody waits for its end.
+local state, stored, kept, watched, token = ABSENT, ABSENT, 0, 0, NOBODY
 local fingerprint, fence, created, lease, retain, forget
 if value then
   state = UNKNOWN -- and of nobody: it cannot be read
   if #value == 99 and string.sub(value, 92) == sum(string.sub(value, 1, 91)) and string.byte(value) == 1 then
     local _
     _, stored, kept, token, fingerprint, fence, created, lease, retain, forget = struct.unpack(HEAD, value)
+    kept, watched = kept % 2, kept - kept % 2
     state = stored
     if state == RUNNING and now >= lease then
       state = UNKNOWN
@@ -56,4 +58,9 @@ local function at(us) return string.format('%.0f', math.ceil(us / 1000)) end
 local function unchanged(code)
   redis.call('PERSIST', KEYS[1])
   return {now, code, value, outcome()}
+end
+
+-- ended tells those who wait. It is only a help: who is not told asks again by himself.
+local function ended()
+  if watched > 0 then redis.pcall('PUBLISH', string.match(KEYS[1], '^(.-):{') .. ':ended', string.sub(KEYS[2], -64)) end
 end

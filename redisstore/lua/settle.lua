@@ -7,6 +7,7 @@ local ending, instead, blob = ARGV[3], ARGV[4], ARGV[7]
 
 local function remove()
   redis.call('DEL', KEYS[2], KEYS[3])
+  ended()
   return {now, 2}
 end
 
@@ -26,6 +27,7 @@ if ending == UNDECIDED then
   local head = pack(UNKNOWN, has, token, fingerprint, fence, created, 0, 0, 0)
   if has == 1 then redis.call('SET', KEYS[3], blob) elseif kept == 1 then redis.call('DEL', KEYS[3]) end
   redis.call('SET', KEYS[2], head)
+  ended()
   return {now, 1, head}
 end
 if ending ~= FINISHED then return unchanged(3) end
@@ -35,6 +37,7 @@ if instead ~= '' then token = instead end
 local head = pack(DONE, 1, token, fingerprint, fence, created, 0, retain, forget)
 if forget <= now then
   redis.call('DEL', KEYS[2], KEYS[3])
+  ended()
   return {now, 1, head}
 end
 if retain > now then
@@ -43,4 +46,5 @@ elseif kept == 1 then
   redis.call('DEL', KEYS[3])
 end
 redis.call('SET', KEYS[2], head, 'PXAT', at(forget))
+ended()
 return {now, 1, head}

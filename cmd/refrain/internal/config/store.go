@@ -12,7 +12,7 @@ import (
 type Store struct {
 	Scheme string
 	Dir    string // of pebble:
-	URL    string // of a networked store: whole, with its password
+	URL    string // of a store that other processes use too: whole, with its password
 }
 
 // The schemes of the stores that other processes use too.
@@ -20,15 +20,19 @@ var networked = []string{
 	"redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "postgres", "postgresql", "mysql",
 }
 
-const supportedStores = "supported: pebble:DIR, memory:, redis://, redis+sentinel://, redis+cluster://, postgres://, mysql://"
+const supportedStores = "supported: pebble:DIR, sqlite:FILE, memory:, redis://, redis+sentinel://, redis+cluster://, " +
+	"postgres://, mysql://"
 
-// Networked reports whether other processes, on other machines, can use the same store.
-func (s Store) Networked() bool { return s.URL != "" }
+// Shared reports whether other processes can use the same store at the same time.
+func (s Store) Shared() bool { return s.URL != "" }
 
 // String returns the URL without what may be secret in it.
 func (s Store) String() string {
-	if !s.Networked() {
+	if !s.Shared() {
 		return s.Scheme + ":" + s.Dir
+	}
+	if s.Scheme == "sqlite" {
+		return s.URL
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil {
@@ -51,6 +55,10 @@ func ParseStore(text string) (Store, error) {
 		return Store{}, errors.New("this is not a store's URL; did you mean pebble:DIR? " + supportedStores)
 	case slices.Contains(networked, scheme):
 		return parseNetworked(text, scheme)
+	case scheme == "sqlite" && (rest == "" || strings.HasPrefix(rest, "//")):
+		return Store{}, errors.New("sqlite: takes a file; write sqlite:./refrain.db or sqlite:/abs/refrain.db")
+	case scheme == "sqlite":
+		return Store{Scheme: scheme, URL: text}, nil
 	case scheme == "memory" && rest != "":
 		return Store{}, errors.New("memory: takes nothing after the colon")
 	case scheme == "memory":
@@ -90,7 +98,7 @@ func folder() kind[string] {
 
 // checkStore reports settings that the store has no use for.
 func (c *Config) checkStore(d *decoder) {
-	if c.Store.Networked() {
+	if c.Store.Shared() {
 		return
 	}
 	for _, name := range []string{"journal", "secret"} {

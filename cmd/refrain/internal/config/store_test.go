@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestNetworkedStoresAreShownWithoutTheirPassword(t *testing.T) {
+func TestSharedStoresAreShownWithoutTheirPassword(t *testing.T) {
 	t.Parallel()
 	for text, shown := range map[string]string{
 		"redis://:hunter2@10.0.0.1:6379/2":                 "redis://:xxxxx@10.0.0.1:6379/2",
@@ -13,20 +13,21 @@ func TestNetworkedStoresAreShownWithoutTheirPassword(t *testing.T) {
 		"postgres:///app?host=/run/pg&password=hunter2":    "postgres:///app",
 		"mysql://u:hunter2@db:3306/app?tls=true":           "mysql://u:xxxxx@db:3306/app",
 		"redis+sentinel://u:hunter2@a:26379,b:26379/group": "redis+sentinel://u:xxxxx@a:26379,b:26379/group",
-		"redis+cluster://a:7000,b:7000":                    "redis+cluster://a:7000,b:7000",
+		"sqlite:./50%.db":               "sqlite:./50%.db",
+		"redis+cluster://a:7000,b:7000": "redis+cluster://a:7000,b:7000",
 	} {
 		s, err := ParseStore(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if !s.Networked() || s.URL != text || s.String() != shown {
+		if !s.Shared() || s.URL != text || s.String() != shown {
 			t.Errorf("%s: got %q, shown as %s, want it shown as %s", text, s.URL, s, shown)
 		}
 	}
 }
 
-func TestNetworkedStoresHaveAJournalAndASecret(t *testing.T) {
+func TestSharedStoresHaveAJournalAndASecret(t *testing.T) {
 	t.Parallel()
 	c, err := Parse("f.yaml", []byte("store: redis://127.0.0.1\njournal: /var/lib/refrain\nsecret: env:REFRAIN_SECRET\n"))
 	if err != nil {

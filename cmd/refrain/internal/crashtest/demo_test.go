@@ -81,10 +81,11 @@ func TestDemoContract(t *testing.T) {
 // `refrain demo --store` starts the server, and leaves nothing of it.
 func TestDemoOnServers(t *testing.T) {
 	t.Parallel()
-	for _, store := range []string{"redis:", "postgres:"} {
+	for _, store := range []string{"redis:", "postgres:", "mysql:"} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
 			cmd, stdout, stderr, tmp := demo(t, "--store", store)
+			everybodyEnters(t, tmp)
 			if err := cmd.Run(); err != nil {
 				if strings.Contains(stderr.String(), "apt-get install") && os.Getenv("CI") == "" {
 					t.Skip(stderr)
@@ -96,6 +97,16 @@ func TestDemoOnServers(t *testing.T) {
 			}
 			nothingLeft(t, tmp)
 		})
+	}
+}
+
+// everybodyEnters opens a folder of the test, and those above it: some servers do not run as root.
+func everybodyEnters(t *testing.T, dir string) {
+	t.Helper()
+	for ; dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

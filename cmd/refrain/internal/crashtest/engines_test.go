@@ -52,7 +52,7 @@ func serverFaults(server func() process) []fault {
 func engines() []*engine {
 	return []*engine{
 		redisAlone(), redisSentinel("", "best-effort"), redisSentinel("?wait=2&wait_timeout=500ms", "wait=2"),
-		postgres(), postgresPair(true), postgresPair(false),
+		postgres(), postgresPair(true), postgresPair(false), mariadb(),
 	}
 }
 
@@ -111,6 +111,21 @@ func postgres() *engine {
 			})
 			migrate(t, server.URL("postgres"))
 			return server.URL("postgres")
+		},
+		faults: serverFaults(func() process { return server }),
+	}
+}
+
+func mariadb() *engine {
+	var server *servers.MariaDB
+	return &engine{
+		name: "mariadb", tier: "strict",
+		start: func(t *testing.T) string {
+			server = servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
+				return servers.StartMariaDB(ctx, dir)
+			})
+			migrate(t, server.URL())
+			return server.URL()
 		},
 		faults: serverFaults(func() process { return server }),
 	}

@@ -20,6 +20,13 @@ type server struct {
 // trials are what starts servers, by the scheme of their stores.
 func trials() map[string]func(ctx context.Context, dir string) (server, error) {
 	return map[string]func(ctx context.Context, dir string) (server, error){
+		"mysql": func(ctx context.Context, dir string) (server, error) {
+			s, err := servers.StartMariaDB(ctx, dir)
+			if err != nil {
+				return server{}, err
+			}
+			return server{s.URL(), s.Stop}, nil
+		},
 		"postgres": func(ctx context.Context, dir string) (server, error) {
 			s, err := servers.StartPostgres(ctx, dir)
 			if err != nil {

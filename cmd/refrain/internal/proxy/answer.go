@@ -92,7 +92,7 @@ func isWholeJSON(resp *http.Response, body []byte) bool {
 func copyFields(dst, src http.Header) {
 	named := connectionNames(src)
 	for name, values := range src {
-		if !hopByHop[name] && !named[name] {
+		if !hopByHop(name) && !named[name] {
 			dst[name] = values
 		}
 	}

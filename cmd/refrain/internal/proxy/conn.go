@@ -50,18 +50,13 @@ func (r headReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// send writes the request in one system call where it can, and returns how many bytes left.
-func (c *conn) send(ctx context.Context, head, body []byte) (int64, error) {
+// send writes the request, in one system call where it can, and returns how many bytes left.
+func (c *conn) send(ctx context.Context, message []byte) (int, error) {
 	deadline, _ := ctx.Deadline()
 	if err := c.SetDeadline(deadline); err != nil {
 		return 0, err
 	}
-	if len(body) == 0 {
-		n, err := c.Write(head)
-		return int64(n), err
-	}
-	parts := net.Buffers{head, body}
-	return parts.WriteTo(c.Conn)
+	return c.Write(message)
 }
 
 // answer reads the head of the final answer to a request with the given method. Interim answers go to interim.

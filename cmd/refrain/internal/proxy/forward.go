@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"time"
@@ -15,15 +14,16 @@ import (
 // forward sends a guarded request to the upstream, once, and copies the answer. The middleware around it has read the
 // body, bounded the time, and captures what is written.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	message := p.messages.Get().(*[]byte)
+	var err error
+	if *message, err = appendRequest((*message)[:0], r, p.base); err != nil {
 		p.fail(w, r, fmt.Errorf("%w: reading its body: %w", errNotSent, err))
 		return
 	}
-	head := p.heads.Get().(*[]byte)
-	*head = appendHead((*head)[:0], r, p.base, len(body))
-	c, err := p.upstream.send(r.Context(), *head, body)
-	p.heads.Put(head)
+	c, err := p.upstream.send(r.Context(), *message)
+	if cap(*message) <= copySize {
+		p.messages.Put(message)
+	}
 	if err != nil {
 		p.fail(w, r, err)
 		return

@@ -35,7 +35,7 @@ type Proxy struct {
 	upstream *upstream
 	plain    *httputil.ReverseProxy
 	log      *slog.Logger
-	heads    sync.Pool // of *[]byte
+	messages sync.Pool // of *[]byte
 	buffers  sync.Pool // of *[]byte
 }
 
@@ -45,7 +45,7 @@ func New(cfg Config) *Proxy {
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	p.heads.New = func() any { return new([]byte) }
+	p.messages.New = func() any { return new([]byte) }
 	p.buffers.New = func() any {
 		b := make([]byte, copySize)
 		return &b

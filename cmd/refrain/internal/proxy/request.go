@@ -1,24 +1,46 @@
 package proxy
 
 import (
+	"io"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// hopByHop are the fields that end at an intermediary (RFC 9110, section 7.6.1), by canonical name.
-var hopByHop = map[string]bool{
-	"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Te": true, "Trailer": true,
-	"Transfer-Encoding": true, "Upgrade": true, "Proxy-Authenticate": true, "Proxy-Authorization": true,
+// hopByHop reports whether a field, by its canonical name, ends at an intermediary (RFC 9110, section 7.6.1).
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+		"Proxy-Authenticate", "Proxy-Authorization":
+		return true
+	}
+	return false
 }
 
-// rewritten are the fields that the proxy writes itself.
-var rewritten = map[string]bool{
-	"Host": true, "Content-Length": true, "Accept-Encoding": true, "Expect": true,
-	"X-Forwarded-For": true, "X-Forwarded-Host": true, "X-Forwarded-Proto": true,
-	"Forwarded": true, // one way of saying it is enough
+// rewritten reports whether the proxy writes a field itself.
+func rewritten(name string) bool {
+	switch name {
+	case "Host", "Content-Length", "Accept-Encoding", "Expect", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"Forwarded": // one way of saying it is enough
+		return true
+	}
+	return false
+}
+
+// appendRequest appends the request as the upstream gets it, to be sent in one piece. Its body is in memory.
+func appendRequest(b []byte, r *http.Request, base *url.URL) ([]byte, error) {
+	if r.ContentLength < 0 {
+		body, err := io.ReadAll(r.Body)
+		return append(appendHead(b, r, base, len(body)), body...), err
+	}
+	length := int(r.ContentLength)
+	b = slices.Grow(appendHead(b, r, base, length), length)
+	body := b[len(b) : len(b)+length]
+	_, err := io.ReadFull(r.Body, body)
+	return b[:len(b)+length], err
 }
 
 // appendHead appends the head of the request as the upstream gets it.
@@ -32,7 +54,7 @@ func appendHead(b []byte, r *http.Request, base *url.URL, length int) []byte {
 	b = appendField(b, "Host", r.Host)
 	named := connectionNames(r.Header)
 	for name, values := range r.Header {
-		if hopByHop[name] || rewritten[name] || named[name] {
+		if hopByHop(name) || rewritten(name) || named[name] {
 			continue
 		}
 		for _, v := range values {

@@ -56,13 +56,13 @@ func newUpstream(u *url.URL, roots *tls.Config) *upstream {
 
 // send writes the request on an idle connection or a new one, and returns the connection to read the answer from. The
 // error wraps errNotSent when not a byte left; otherwise the upstream may have run the request.
-func (u *upstream) send(ctx context.Context, head, body []byte) (*conn, error) {
+func (u *upstream) send(ctx context.Context, message []byte) (*conn, error) {
 	for {
 		c, err := u.connect(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNotSent, err)
 		}
-		n, err := c.send(ctx, head, body)
+		n, err := c.send(ctx, message)
 		switch {
 		case err == nil:
 			return c, nil

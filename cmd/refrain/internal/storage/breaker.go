@@ -78,3 +78,11 @@ func (b *breaker) Get(ctx context.Context, id refrain.ID) (r refrain.Record, err
 	err = b.try(func() (err error) { r, err = b.Store.Get(ctx, id); return err })
 	return r, err
 }
+
+// Watch implements refrain.Watcher, if the store does.
+func (b *breaker) Watch(id refrain.ID) (ended <-chan struct{}, stop func()) {
+	if w, ok := b.Store.(refrain.Watcher); ok {
+		return w.Watch(id)
+	}
+	return nil, func() {}
+}

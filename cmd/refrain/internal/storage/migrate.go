@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/mysqlstore"
 	"github.com/refrain-dev/refrain/pgstore"
 )
 
@@ -19,7 +20,12 @@ type Schema struct {
 
 // SchemaOf returns the schema of the store that the URL names, or an error if such stores have none.
 func SchemaOf(url config.Store) (Schema, error) {
-	if strings.HasPrefix(url.Scheme, "postgres") {
+	switch {
+	case url.Scheme == "mysql":
+		return Schema{Version: mysqlstore.Version, MigrateTo: func(ctx context.Context, version int) error {
+			return mysqlstore.MigrateTo(ctx, url.URL, version)
+		}}, nil
+	case strings.HasPrefix(url.Scheme, "postgres"):
 		return Schema{Version: pgstore.Version, MigrateTo: func(ctx context.Context, version int) error {
 			return pgstore.MigrateTo(ctx, url.URL, "", version)
 		}}, nil

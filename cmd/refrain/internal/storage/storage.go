@@ -36,7 +36,7 @@ type Storage struct {
 // process's at a time: the error says so when another has it. ctx bounds the time that a networked one may take.
 func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Storage, error) {
 	switch {
-	case cfg.Store.Networked():
+	case cfg.Store.Shared():
 		return openNetworked(ctx, cfg, log)
 	case cfg.Store.Scheme == "memory":
 		store := memstore.New(memstore.Config{})
