@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -93,21 +94,13 @@ func (b *buckets) report(what string, err error) {
 	}
 }
 
-// tend does all that is due.
+// tend does all that is due. A user that may not make or drop buckets can still sweep.
 func (b *buckets) tend(ctx context.Context) error {
-	if err := b.open(ctx); err != nil {
-		return err
-	}
+	opened := b.open(ctx)
 	b.mu.Lock()
 	clear(b.wanted)
 	b.mu.Unlock()
-	if err := b.drop(ctx); err != nil {
-		return err
-	}
-	if err := b.sweep(ctx); err != nil {
-		return err
-	}
-	return b.vacuum(ctx)
+	return errors.Join(opened, b.drop(ctx), b.sweep(ctx), b.vacuum(ctx))
 }
 
 // open makes the buckets for what ends now and soon.

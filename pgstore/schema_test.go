@@ -149,3 +149,29 @@ func TestAnotherStoreInItsPlace(t *testing.T) {
 	}
 	claims(t, next, c, refrain.Run)
 }
+
+// TestOtherUser uses the store as a user who owns nothing: there are no new buckets then, and all else goes on.
+func TestOtherUser(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	run(t, url, fmt.Sprintf(`CREATE ROLE "%[1]s_user" LOGIN; GRANT USAGE ON SCHEMA %[1]s TO "%[1]s_user";
+		GRANT ALL ON ALL TABLES IN SCHEMA %[1]s TO "%[1]s_user"; GRANT ALL ON ALL SEQUENCES IN SCHEMA %[1]s TO "%[1]s_user"`, schema))
+	s := openStore(t, strings.Replace(url, "postgres@", schema+"_user@", 1), Config{Schema: schema})
+	kept, over := done(t, s, "paid"), newClaim()
+	claims(t, s, over, refrain.Run)
+	e := finish(&over, "old")
+	e.Retention, e.Tombstone = 1, 0
+	if _, err := s.Settle(within(t), e); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.buckets.tend(within(t)); err == nil {
+		t.Error("buckets were made by somebody who may not")
+	}
+	replays(t, s, kept, "paid")
+	if _, err := s.Audit(within(t)); err != nil {
+		t.Errorf("Audit: %v", err)
+	}
+	if page, err := s.List(within(t), refrain.ListQuery{}); err != nil || len(page) != 1 {
+		t.Errorf("got %d operations, error %v, want the one that is kept", len(page), err)
+	}
+}

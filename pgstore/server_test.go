@@ -59,10 +59,13 @@ func awaitSync(t *testing.T, primary *servers.Postgres) {
 	})
 }
 
-// waiting returns how many commits wait for a standby.
+// waitingClaims are the claims whose commits wait for a standby.
+const waitingClaims = ` FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%"claim"(%'`
+
+// waiting returns how many there are.
 func waiting(t *testing.T, primary *servers.Postgres) int {
 	t.Helper()
-	return query[int](t, primary.URL("postgres"), "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+	return query[int](t, primary.URL("postgres"), "SELECT count(*)"+waitingClaims)
 }
 
 // TestCommitWaitsForStandby takes the standby away. A claim that only the primary has is told to nobody, whoever leaves, whatever
@@ -88,10 +91,17 @@ func TestCommitWaitsForStandby(t *testing.T) {
 		return ctx
 	}
 	c := newClaim()
-	if d, err := s.Claim(brief(), c); !isUnavailable(err) {
-		t.Fatalf("a claim without the standby: got verdict %v, error %v", d.Verdict, err)
-	}
+	ctx, leave := context.WithCancel(context.Background())
+	left := make(chan error)
+	go func() {
+		_, err := s.Claim(ctx, c)
+		left <- err
+	}()
 	eventually(t, "the commit to wait", func() bool { return waiting(t, primary) == 1 })
+	leave()
+	if err := <-left; !isUnavailable(err) {
+		t.Fatalf("a claim without the standby: got error %v", err)
+	}
 	if d, err := other.Claim(brief(), again(c)); !isUnavailable(err) {
 		t.Fatalf("another's claim meanwhile: got verdict %v, error %v", d.Verdict, err)
 	}
@@ -130,7 +140,7 @@ func TestCommitWaitsForStandby(t *testing.T) {
 // cancelWaiting cancels a claim while it waits for the standby. PostgreSQL commits it and reports success, with a warning.
 func cancelWaiting(t *testing.T, primary *servers.Postgres, s *Store) {
 	t.Helper()
-	cancel := "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+	cancel := "SELECT pg_cancel_backend(pid)" + waitingClaims
 	query[bool](t, primary.URL("postgres"), cancel) // that of the claim before
 	c := newClaim()
 	claimed := make(chan error)

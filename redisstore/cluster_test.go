@@ -73,11 +73,13 @@ func load(t *testing.T, s *Store, strict bool) *ledger {
 	}
 	for range 8 {
 		l.all.Go(func() {
+			pace := time.NewTicker(4 * time.Millisecond) // leaves something of the machine for the servers
+			defer pace.Stop()
 			for {
 				select {
 				case <-l.stop:
 					return
-				default:
+				case <-pace.C:
 					l.operation(t, s)
 				}
 			}
@@ -214,7 +216,7 @@ func TestReshard(t *testing.T) {
 	group := startCluster(t)
 	s := openStore(t, group.URL(), Config{})
 	l := load(t, s, true)
-	l.goesOn(t, 1000)
+	l.goesOn(t, 500)
 	masters, err := group.Masters(t.Context())
 	if err != nil || len(masters) != 3 {
 		t.Fatalf("got %d masters, %v", len(masters), err)
@@ -226,7 +228,7 @@ func TestReshard(t *testing.T) {
 	if after := call(t, masters[1], "DBSIZE"); after == keys {
 		t.Errorf("%s keys before and after: nothing has moved", keys)
 	}
-	l.goesOn(t, 1000)
+	l.goesOn(t, 500)
 	l.end(t, s)
 }
 

@@ -132,7 +132,7 @@ func (n *node) wrong(k kind) string {
 		return "maxmemory-policy is " + policy + ", by which it forgets records when it is full: set it to noeviction"
 	case n.info["role"] != "master":
 		return "it is a replica: only the master may decide"
-	case k == single && n.info["redis_mode"] == "cluster":
+	case k == single && cmp.Or(n.info["redis_mode"], n.info["server_mode"]) == "cluster": // Valkey has the second
 		return "it is a node of a cluster, whose URL begins with redis+cluster://"
 	}
 	return ""

@@ -25,22 +25,23 @@ type layer struct {
 
 // layers are those of docs/design.md. What is not named here may import all but cmd.
 var layers = map[string]layer{
-	".":           {own: []string{}, noHTTP: true},
-	"memstore":    {own: []string{"."}, noHTTP: true},
-	"storetest":   {own: []string{"."}, noHTTP: true},
-	"journal":     {own: []string{"."}, noHTTP: true},
-	"pebblestore": {own: []string{"."}, others: true, noHTTP: true},
-	"redisstore":  {own: []string{"."}, others: true, noHTTP: true},
-	"pgstore":     {own: []string{"."}, others: true, noHTTP: true},
-	"mysqlstore":  {own: []string{"."}, others: true, noHTTP: true},
-	"sqlitestore": {own: []string{"."}, others: true, noHTTP: true},
-	"refrainhttp": {own: []string{"."}},
-	"webhook":     {own: []string{}},
-	"internal":    {own: []string{".", "internal/servers"}},
-	"examples":    {},
-	"bench":       {others: true},
-	"test":        {others: true},
-	"cmd":         {others: true},
+	".":                     {own: []string{}, noHTTP: true},
+	"memstore":              {own: []string{"."}, noHTTP: true},
+	"storetest":             {own: []string{"."}, noHTTP: true},
+	"journal":               {own: []string{"."}, noHTTP: true},
+	"pebblestore":           {own: []string{"."}, others: true, noHTTP: true},
+	"redisstore":            {own: []string{"."}, others: true, noHTTP: true},
+	"pgstore":               {own: []string{"."}, others: true, noHTTP: true},
+	"mysqlstore":            {own: []string{"."}, others: true, noHTTP: true},
+	"sqlitestore":           {own: []string{"."}, others: true, noHTTP: true},
+	"refrainhttp":           {own: []string{"."}},
+	"webhook":               {own: []string{}},
+	"internal":              {own: []string{".", "internal/servers"}},
+	"examples":              {},
+	"examples/exactly-once": {others: true}, // a module of its own
+	"bench":                 {others: true},
+	"test":                  {others: true},
+	"cmd":                   {others: true},
 }
 
 // ofTests is what the tests of every layer may import, too.

@@ -35,6 +35,7 @@ func (d *database) close() {
 }
 
 var kinds = map[string]kind{
+	"postgres": {start: startPostgres, open: openPostgres},
 	"sqlite": {
 		start: func(t *testing.T) string { return filepath.Join(t.TempDir(), "shop.db") },
 		open:  openSQLite,

@@ -17,6 +17,7 @@ import (
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/internal/servers"
 	"github.com/refrain-dev/refrain/internal/servers/servertest"
+	"github.com/refrain-dev/refrain/pgstore"
 	"github.com/refrain-dev/refrain/redisstore"
 	"github.com/refrain-dev/refrain/sqlitestore"
 	"github.com/refrain-dev/refrain/storetest"
@@ -29,6 +30,20 @@ type shared struct {
 }
 
 var sharing = map[string]shared{
+	"pgstore": {
+		func(t *testing.T) string {
+			url := servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
+				return servers.StartPostgres(ctx, dir, "fsync=off")
+			}).URL("postgres")
+			if err := pgstore.Migrate(t.Context(), url, ""); err != nil {
+				t.Fatal(err)
+			}
+			return url
+		},
+		func(ctx context.Context, place string) (refrain.Store, error) {
+			return pgstore.Open(ctx, place, pgstore.Config{})
+		},
+	},
 	"redisstore": {
 		func(t *testing.T) string {
 			return servertest.Start(t, func(ctx context.Context, dir string) (*servers.Redis, error) {

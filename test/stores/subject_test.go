@@ -14,6 +14,7 @@ import (
 	"github.com/refrain-dev/refrain/memstore"
 	"github.com/refrain-dev/refrain/mysqlstore"
 	"github.com/refrain-dev/refrain/pebblestore"
+	"github.com/refrain-dev/refrain/pgstore"
 	"github.com/refrain-dev/refrain/redisstore"
 )
 
@@ -53,6 +54,7 @@ var subjects = map[string]subject{
 		}
 	}, 20_000, 8},
 	"mysqlstore":  {startMySQL, 20_000, 0},
+	"pgstore":     {startPostgres, 20_000, 0},
 	"sqlitestore": {startSQLite, 20_000, 8},
 }
 
@@ -78,5 +80,27 @@ func startMySQL(t *testing.T) func() opener {
 		return func() (refrain.Store, error) {
 			return mysqlstore.Open(context.Background(), server.URL(), mysqlstore.Config{})
 		}
+	}
+}
+
+// startPostgres starts a server that does not wait for the disk: nothing is lost here.
+func startPostgres(t *testing.T) func() opener {
+	server := servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
+		return servers.StartPostgres(ctx, dir, "fsync=off")
+	})
+	url := server.URL("postgres")
+	if err := pgstore.Migrate(t.Context(), url, ""); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return func() opener {
+		if _, err := db.Exec("DELETE FROM refrain.live; DELETE FROM refrain.done; DELETE FROM refrain.outcome"); err != nil {
+			t.Fatal(err)
+		}
+		return func() (refrain.Store, error) { return pgstore.Open(context.Background(), url, pgstore.Config{}) }
 	}
 }
