@@ -343,6 +343,26 @@ func TestReplicasThatDoNotConfirm(t *testing.T) {
 	claims(t, s, again(running), refrain.Replay)
 }
 
+// TestWaitForTheDisk waits until the server's own disk has each transition. Servers that cannot tell are refused.
+func TestWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, "appendfsync", "always")
+	url := server.URL() + "?wait_fsync=true"
+	if strings.TrimSpace(call(t, server, "COMMAND", "INFO", "WAITAOF")) == "" {
+		if _, err := Open(within(t), url, Config{}); !isUnavailable(err) || !strings.Contains(err.Error(), "7.2") {
+			t.Errorf("got error %v, want it to name the version that it takes", err)
+		}
+		return
+	}
+	s := openStore(t, url, Config{})
+	c := done(t, s, "paid")
+	claims(t, s, again(c), refrain.Replay)
+	call(t, server, "CONFIG", "SET", "appendonly", "no")
+	if d, err := s.Claim(within(t), newClaim()); !isUnavailable(err) {
+		t.Errorf("without a file: got verdict %v and error %v", d.Verdict, err)
+	}
+}
+
 // TestTheWrongScheme opens servers by the scheme of others.
 func TestTheWrongScheme(t *testing.T) {
 	t.Parallel()
