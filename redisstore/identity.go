@@ -79,7 +79,11 @@ func (s *Store) survey(ctx context.Context) (value string, marks map[string]int,
 
 // makeIdentity begins in a database that has no identity.
 func (s *Store) makeIdentity(ctx context.Context, marks map[string]int) (*identity, error) {
-	if was := s.formerly(marks); was != "" {
+	was, err := s.formerly(ctx, marks)
+	if err != nil {
+		return nil, err
+	}
+	if was != "" {
 		if yes, err := s.confirmed(ctx, was); err != nil || !yes {
 			return nil, errors.Join(s.lost(was, "", partOf(tagCount-marks[""])), err)
 		}
@@ -87,7 +91,7 @@ func (s *Store) makeIdentity(ctx context.Context, marks map[string]int) (*identi
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails since Go 1.24
 	id := newIdentity(secret)
-	_, err := s.client.Do(ctx, s.client.B().Set().Key(s.names.store).Value(making+id.value()).Nx().Build()).ToString()
+	_, err = s.client.Do(ctx, s.client.B().Set().Key(s.names.store).Value(making+id.value()).Nx().Build()).ToString()
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return nil, s.describe(fmt.Errorf("making the identity: %w", err))
 	}
@@ -102,17 +106,20 @@ func (s *Store) makeIdentity(ctx context.Context, marks map[string]int) (*identi
 }
 
 // formerly returns the name of the identity that the database had before, as far as can be told.
-func (s *Store) formerly(marks map[string]int) (name string) {
+func (s *Store) formerly(ctx context.Context, marks map[string]int) (name string, err error) {
+	if s.cfg.Identity != "" {
+		return s.cfg.Identity, nil
+	}
 	most := 0
 	for mark, n := range marks {
 		if mark != "" && n > most {
 			most, name = n, hex.EncodeToString([]byte(mark))
 		}
 	}
-	if s.cfg.Identity != "" {
-		return s.cfg.Identity
+	if name == "" {
+		name, err = s.get(ctx, s.names.lost)
 	}
-	return name
+	return name, err
 }
 
 // install gives the database the identity. Doing it twice does no harm.
@@ -128,7 +135,8 @@ func (s *Store) install(ctx context.Context, id *identity) error {
 	}
 	b := s.client.B()
 	for _, c := range []rueidis.Completed{
-		b.Set().Key(s.names.store).Value(id.value()).Build(), b.Del().Key(s.names.confirm).Build(),
+		b.Set().Key(s.names.store).Value(id.value()).Build(), b.Del().Key(s.names.lost).Build(),
+		b.Del().Key(s.names.confirm).Build(),
 	} {
 		if err := s.client.Do(ctx, c).Error(); err != nil {
 			return s.describe(fmt.Errorf("writing the identity: %w", err))
@@ -176,6 +184,9 @@ func (s *Store) check(ctx context.Context) error {
 		return nil
 	}
 	err = s.restore(ctx, id, marks)
+	if value == "" && errors.As(err, &lost) { // so that whoever begins now does not take the database for new
+		_ = s.client.Do(ctx, s.client.B().Set().Key(s.names.lost).Value(id.name).Nx().Build()).Error()
+	}
 	if found, _, e := parseIdentity(value); e == nil && found.name != id.name && errors.As(err, &lost) {
 		lost.Found = found.name
 	}

@@ -92,6 +92,10 @@ func TestFlushAllUnderLoad(t *testing.T) {
 	if _, err := Open(within(t), server.URL(), Config{Identity: s.Identity()}); !isLost(err) {
 		t.Errorf("opening the emptied database by its identity: got error %v, want a LostError", err)
 	}
+	eventually(t, "word of the loss", func() bool { return call(t, server, "GET", s.names.lost) == s.Identity() })
+	if _, err := Open(within(t), server.URL(), Config{}); !isLost(err) {
+		t.Errorf("opening the emptied database: got error %v, want a LostError", err)
+	}
 
 	confirm(t, s, func(command ...string) string { return call(t, server, command...) })
 	eventually(t, "the other process to go on", func() bool { return other.Err() == nil })
@@ -102,7 +106,7 @@ func TestFlushAllUnderLoad(t *testing.T) {
 	if got, _ := again.Secret(t.Context()); string(got) != string(secret) {
 		t.Error("the secret of the restored store is another")
 	}
-	if got := call(t, server, "EXISTS", "refrain:confirm"); got != "0" {
+	if got := call(t, server, "EXISTS", s.names.confirm, s.names.lost); got != "0" {
 		t.Error("the confirmation outlives its use")
 	}
 	call(t, server, "FLUSHALL")
@@ -201,12 +205,16 @@ func TestAnEmptyServerTakesOver(t *testing.T) {
 	if err := server.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server to answer", func() bool {
+	refused := 0
+	eventually(t, "the server to answer on every connection", func() bool {
 		_, err := s.Claim(within(t), again(c))
 		if err == nil {
 			t.Fatal("the operation was claimed once more")
 		}
-		return isLost(err)
+		if refused++; !isLost(err) {
+			refused = 0
+		}
+		return refused == 30
 	})
 	refusesAsLost(t, s, again(c))
 }

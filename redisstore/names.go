@@ -15,12 +15,15 @@ const tagCount = 1024
 type names struct {
 	store   string // has the secret
 	confirm string // an operator writes it
+	lost    string // has the identity of a database that was emptied, as a process left word that had known it
 	ended   string // a channel: operations that have ended and are waited for
 	tags    [tagCount]string
 }
 
 func newNames(prefix string) names {
-	n := names{store: prefix + ":store", confirm: prefix + ":confirm", ended: prefix + ":ended"}
+	n := names{
+		store: prefix + ":store", confirm: prefix + ":confirm", lost: prefix + ":lost", ended: prefix + ":ended",
+	}
 	for i := range n.tags {
 		n.tags[i] = fmt.Sprintf("%s:{%s.%03x}", prefix, prefix, i)
 	}

@@ -88,12 +88,18 @@ func (n *node) version() string {
 	return "Redis " + n.info["redis_version"]
 }
 
-// old reports a server that does not know all that the scripts use.
-func (n *node) old() bool {
-	var major, minor int
-	_, err := fmt.Sscanf(n.info["redis_version"], "%d.%d", &major, &minor)
-	return err == nil && (major < 6 || major == 6 && minor < 2)
+// older reports a server that is older than a version of Redis. Valkey says which one it is as good as.
+func (n *node) older(than [2]int) bool {
+	var is [2]int
+	_, err := fmt.Sscanf(n.info["redis_version"], "%d.%d", &is[0], &is[1])
+	return err == nil && slices.Compare(is[:], than[:]) < 0
 }
+
+// The versions that know what the store uses.
+var (
+	knowsPXAT    = [2]int{6, 2}
+	knowsWAITAOF = [2]int{7, 2}
+)
 
 // persists reports whether a server that is killed and started again knows what it has acknowledged before.
 func (n *node) persists() bool { return n.info["aof_enabled"] == "1" && n.fsync != "no" }
@@ -111,6 +117,10 @@ func (s *Store) judge(nodes []node) error {
 		if why := n.wrong(s.target.kind); why != "" {
 			return fmt.Errorf("%w: %s: %s", refrain.ErrUnavailable, n.address, why)
 		}
+		if s.cfg.WaitFsync && n.older(knowsWAITAOF) {
+			return fmt.Errorf("%w: %s: %s is too old for wait_fsync: Redis 7.2 is the oldest that knows WAITAOF",
+				refrain.ErrUnavailable, n.address, n.version())
+		}
 		if !n.persists() || s.target.kind != single || n.number("connected_slaves") > 0 {
 			tier = refrain.TierBestEffort
 		}
@@ -126,13 +136,13 @@ func (s *Store) judge(nodes []node) error {
 // wrong says why a server cannot keep records, or nothing.
 func (n *node) wrong(k kind) string {
 	switch policy := n.info["maxmemory_policy"]; {
-	case n.old():
+	case n.older(knowsPXAT):
 		return n.version() + " is too old: 6.2 is the oldest that works"
 	case policy != "" && policy != "noeviction":
 		return "maxmemory-policy is " + policy + ", by which it forgets records when it is full: set it to noeviction"
 	case n.info["role"] != "master":
 		return "it is a replica: only the master may decide"
-	case k == single && n.info["redis_mode"] == "cluster":
+	case k == single && cmp.Or(n.info["redis_mode"], n.info["server_mode"]) == "cluster": // Valkey has the second
 		return "it is a node of a cluster, whose URL begins with redis+cluster://"
 	}
 	return ""

@@ -26,8 +26,8 @@ type Config struct {
 	// Prefix is how the names of all keys begin. If empty, "refrain". In a URL: prefix=NAME.
 	Prefix string
 	// Identity is the one that the database must have: see Store.Identity. If empty, a database that has none, and no trace of
-	// one, is given one; the store cannot tell then a database that was emptied before this process began from a new one. In
-	// a URL: identity=IDENTITY.
+	// one, is given one; a database that was emptied while no process was there to notice cannot be told from a new one. In a
+	// URL: identity=IDENTITY.
 	Identity string
 	// Wait is how many replicas must have confirmed a transition before anyone is told of it (WAIT). If fewer have within the
 	// WaitTimeout, the call fails: it may have happened or not, and nobody runs. If zero, none. In a URL: wait=N.

@@ -14,7 +14,11 @@ import (
 // commands returns how often the server got a command from a client, and how often it failed.
 func commands(tb testing.TB, r *servers.Redis, name string) (calls, failed int) {
 	tb.Helper()
-	stats := call(tb, r, "INFO", "commandstats")
+	return countOf(call(tb, r, "INFO", "commandstats"), name)
+}
+
+// countOf reads what INFO says of a command.
+func countOf(stats, name string) (calls, failed int) {
 	m := regexp.MustCompile(`cmdstat_` + name + `:calls=(\d+),.*failed_calls=(\d+)`).FindStringSubmatch(stats)
 	if m == nil {
 		return 0, 0

@@ -60,6 +60,24 @@ func TestKillEndsTheWholeServer(t *testing.T) {
 	}
 }
 
+func childOf(t *testing.T, p *servers.Process) (pid string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(p.Dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// awaitEnd waits until a process is dead; whoever inherits it may have yet to see that.
+func awaitEnd(pid string) {
+	for range time.Tick(time.Millisecond) {
+		if exec.Command("kill", "-0", pid).Run() != nil || zombie(pid) {
+			return
+		}
+	}
+}
+
 func zombie(pid string) bool {
 	b, err := os.ReadFile("/proc/" + pid + "/stat")
 	return err == nil && strings.Contains(string(b), ") Z ")
@@ -68,6 +86,7 @@ func zombie(pid string) bool {
 func TestAPausedServerIsStopped(t *testing.T) {
 	t.Parallel()
 	p := servertest.Start(t, sleeper)
+	child := childOf(t, p)
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -75,6 +94,7 @@ func TestAPausedServerIsStopped(t *testing.T) {
 		t.Error(err)
 	}
 	<-p.Done()
+	awaitEnd(child)
 }
 
 func TestAServerThatEndsAtOnceSaysWhy(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strconv"
-	"sync/atomic"
 	"testing"
 
 	"github.com/refrain-dev/refrain"
@@ -47,10 +45,13 @@ var subjects = map[string]subject{
 		server := servertest.Start(t, func(ctx context.Context, dir string) (*servers.Redis, error) {
 			return servers.StartRedis(ctx, dir)
 		})
-		var places atomic.Int64
 		return func() opener {
-			cfg := redisstore.Config{Prefix: "place" + strconv.FormatInt(places.Add(1), 10)}
-			return func() (refrain.Store, error) { return redisstore.Open(context.Background(), server.URL(), cfg) }
+			if _, err := server.Call(context.Background(), "FLUSHALL"); err != nil {
+				t.Fatal(err)
+			}
+			return func() (refrain.Store, error) {
+				return redisstore.Open(context.Background(), server.URL(), redisstore.Config{})
+			}
 		}
 	}, 20_000, 8},
 	"mysqlstore":  {startMySQL, 20_000, 0},
