@@ -168,6 +168,7 @@ func smallDisk(t *testing.T) string {
 func fillWithOutcomes(t *testing.T, s *Store) (settled []refrain.Claim) {
 	t.Helper()
 	for {
+		s.measure() // on a busy machine tend may come too late, and what is under way then waits for room that nobody makes
 		c := newClaim()
 		_, err := s.Claim(t.Context(), c)
 		if errors.Is(err, refrain.ErrFull) {

@@ -1,6 +1,10 @@
 package pebblestore
 
-import "github.com/cockroachdb/pebble/v2"
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
 
 // A group is requests that are answered after one sync.
 type group struct {
@@ -13,6 +17,8 @@ type group struct {
 
 	handed   chan struct{} // closed when nothing is added any more
 	finished chan struct{} // closed when it is answered
+	late     chan struct{} // closed when that takes longer than usual
+	clock    *time.Timer   // closes late
 	err      error         // of the sync
 }
 
@@ -22,19 +28,26 @@ const (
 	groupBytes    = 2 << 20
 )
 
+// groupLate is after how long the requests of a group watch whether their callers have left.
+const groupLate = 50 * time.Millisecond
+
 func (s *Store) newGroup() *group {
 	return &group{running: s.db.NewBatch(), heads: s.db.NewBatch(), outcomes: s.db.NewBatch()}
 }
 
 // begin makes the group ready to gather.
 func (g *group) begin() *group {
-	g.handed, g.finished = make(chan struct{}), make(chan struct{})
+	g.handed, g.finished, g.late = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	return g
 }
 
 func (g *group) full() bool { return len(g.requests) >= groupRequests || g.bytes >= groupBytes }
 
 func (g *group) add(r *request) {
+	if len(g.requests) == 0 {
+		late := g.late
+		g.clock = time.AfterFunc(groupLate, func() { close(late) })
+	}
 	g.requests = append(g.requests, r)
 	g.bytes += r.size()
 }
@@ -48,6 +61,9 @@ func (g *group) batch() *pebble.Batch {
 
 // answer ends all requests of the group.
 func (g *group) answer(err error) {
+	if g.clock != nil {
+		g.clock.Stop()
+	}
 	close(g.finished)
 	for _, r := range g.requests {
 		r.answer(err)

@@ -16,6 +16,7 @@ type request struct {
 	seen sighting // what the caller saw
 
 	group   *group
+	late    <-chan struct{} // the group's, which may be answered before its requests wait
 	changed bool
 	at      time.Time
 	old     stored // what the disk has when the group is committed

@@ -64,8 +64,14 @@ func (s *Store) transition(ctx context.Context, r *request) (err error) {
 	}
 }
 
-// await waits for the answer to a request that a group has taken.
+// await waits for the answer to a request that a group has taken. The context is watched only once the answer is late: that
+// takes a timer for each request, and a commit takes a millisecond.
 func (s *Store) await(ctx context.Context, r *request) error {
+	select {
+	case <-r.done:
+		return r.err
+	case <-r.late:
+	}
 	select {
 	case <-r.done:
 		return r.err
