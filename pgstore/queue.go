@@ -17,7 +17,8 @@ type queue struct {
 	mu     sync.Mutex
 	filled sync.Cond
 	turns  map[refrain.ID]*turn
-	ready  list.List // of *turn that have a request and none that flies
+	ready  [2]list.List // of *turn that have a request and none that flies: of claims, and of all else
+	count  uint64       // of turns that became ready
 	closed error
 }
 
@@ -26,6 +27,8 @@ type turn struct {
 	waiting list.List // of *request
 	flies   bool      // one of its requests is in a transaction
 	place   *list.Element
+	in      *list.List // where the place is
+	since   uint64     // when it became ready
 }
 
 func newQueue() *queue {
@@ -60,11 +63,13 @@ func (q *queue) advance(id refrain.ID, t *turn) {
 	case t.flies:
 	case t.waiting.Len() == 0:
 		if t.place != nil {
-			q.ready.Remove(t.place)
+			t.in.Remove(t.place)
 		}
 		delete(q.turns, id)
 	case t.place == nil:
-		t.place = q.ready.PushBack(t)
+		q.count++
+		t.in, t.since = q.listOf(t.waiting.Front().Value.(*request)), q.count
+		t.place = t.in.PushBack(t)
 		q.filled.Signal()
 	}
 }
@@ -82,19 +87,39 @@ func (q *queue) leave(r *request) {
 	}
 }
 
-// take waits for requests and returns as many as fit into one transaction, or nil when the queue is closed.
+// listOf returns where an operation waits whose next request this is.
+func (q *queue) listOf(r *request) *list.List {
+	if r.claim != nil {
+		return &q.ready[0]
+	}
+	return &q.ready[1]
+}
+
+// oldest returns the list whose first has waited longest. It is empty if both are.
+func (q *queue) oldest() *list.List {
+	first, second := q.ready[0].Front(), q.ready[1].Front()
+	if first == nil || second != nil && second.Value.(*turn).since < first.Value.(*turn).since {
+		return &q.ready[1]
+	}
+	return &q.ready[0]
+}
+
+// take waits for requests and returns as many as fit into one transaction, or nil when the queue is closed. Claims have
+// transactions of their own: a second function in one costs as much as a second transaction, and the more rows a call has the less
+// each costs.
 func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.ready.Len() == 0 {
+	for q.oldest().Len() == 0 {
 		if q.closed != nil {
 			return nil
 		}
 		q.filled.Wait()
 	}
+	from := q.oldest()
 	var group []*request
-	for size := 0; q.ready.Len() > 0 && len(group) < maxGroup && size < maxGroupBytes; {
-		t := q.ready.Remove(q.ready.Front()).(*turn)
+	for size := 0; from.Len() > 0 && len(group) < maxGroup && size < maxGroupBytes; {
+		t := from.Remove(from.Front()).(*turn)
 		r := t.waiting.Remove(t.waiting.Front()).(*request)
 		t.place, t.flies, r.place = nil, true, nil
 		group = append(group, r)
@@ -126,6 +151,7 @@ func (q *queue) close(err error) {
 			r.answer(err)
 		}
 	}
-	q.ready.Init()
+	q.ready[0].Init()
+	q.ready[1].Init()
 	q.filled.Broadcast()
 }

@@ -43,8 +43,11 @@ func (s *Store) look(ctx context.Context) {
 		return
 	}
 	s.compare(nodes)
-	err = s.check(ctx)
-	switch lost := (*LostError)(nil); {
+	lost := (*LostError)(nil)
+	if err = s.check(ctx); errors.As(err, &lost) {
+		err = s.mend(ctx, lost)
+	}
+	switch {
 	case errors.As(err, &lost):
 		s.blame(&fault{err: lost})
 	case err == nil:

@@ -61,7 +61,8 @@ func (s *Store) findIdentity(ctx context.Context) (*identity, error) {
 	case marks[id.mark] == tagCount:
 		return id, nil
 	}
-	return id, s.restore(ctx, id, marks)
+	s.identity.Store(id)
+	return id, s.mend(ctx, s.lost(id.name, "", partOf(marks[id.mark])))
 }
 
 // survey reads the store's key and counts the marks, without anybody having changed the key meanwhile.
@@ -145,18 +146,6 @@ func (s *Store) install(ctx context.Context, id *identity) error {
 	return nil
 }
 
-// restore gives the database its identity back if an operator says so.
-func (s *Store) restore(ctx context.Context, id *identity, marks map[string]int) error {
-	switch yes, err := s.confirmed(ctx, id.name); {
-	case err != nil:
-		return err
-	case yes:
-		s.log.Warn("an operator has confirmed that the store may go on although it has lost records", "store", s.target)
-		return s.install(ctx, id)
-	}
-	return s.lost(id.name, "", partOf(marks[id.mark]))
-}
-
 // partOf says how much is lost when so many tags are left.
 func partOf(left int) string {
 	if left == 0 {
@@ -167,11 +156,11 @@ func partOf(left int) string {
 
 // check sees whether the database is still the one it was.
 func (s *Store) check(ctx context.Context) error {
-	id := s.identity.Load()
 	value, err := s.get(ctx, s.names.store)
 	if err != nil {
 		return err
 	}
+	id := s.identity.Load()
 	lost := (*LostError)(nil)
 	if f := s.fault.Load(); value == id.value() && (f == nil || !errors.As(f.err, &lost)) {
 		return nil // the scripts look at the tags
@@ -183,14 +172,29 @@ func (s *Store) check(ctx context.Context) error {
 	case value == id.value() && marks[id.mark] == tagCount:
 		return nil
 	}
-	err = s.restore(ctx, id, marks)
-	if value == "" && errors.As(err, &lost) { // so that whoever begins now does not take the database for new
-		_ = s.client.Do(ctx, s.client.B().Set().Key(s.names.lost).Value(id.name).Nx().Build()).Error()
-	}
-	if found, _, e := parseIdentity(value); e == nil && found.name != id.name && errors.As(err, &lost) {
+	lost = s.lost(id.name, "", partOf(marks[id.mark]))
+	if found, _, err := parseIdentity(value); err == nil && found.name != id.name {
 		lost.Found = found.name
 	}
-	return err
+	return lost
+}
+
+// mend gives the database that was lost its identity back if an operator says so, and else leaves word, so that whoever begins
+// now does not take an emptied one for new.
+func (s *Store) mend(ctx context.Context, lost *LostError) error {
+	switch yes, err := s.confirmed(ctx, lost.Identity); {
+	case err != nil:
+		return err
+	case yes:
+		s.log.Warn("an operator has confirmed that the store may go on although it has lost records", "store", s.target)
+		return s.install(ctx, s.identity.Load())
+	case lost.Found == "":
+		word := s.client.B().Set().Key(s.names.lost).Value(lost.Identity).Nx().Build()
+		if err := s.client.Do(ctx, word).Error(); err != nil && !rueidis.IsRedisNil(err) {
+			return s.describe(fmt.Errorf("leaving word of the loss: %w", err))
+		}
+	}
+	return lost
 }
 
 // confirmed reports whether an operator has said that the loss of the identity is acceptable.
