@@ -148,34 +148,36 @@ func abandon(ctx context.Context, conn *sql.Conn) error {
 // The statements of a group.
 const (
 	beginGroup = `START TRANSACTION;
-SET @refrain_now = ` + nowSQL + `, @refrain_fence = 0, @refrain_won = 0, @refrain_undone = 0, @refrain_moved = 0,
-	@refrain_mine = NULL;
+SET @refrain_now = ` + nowSQL + `, @refrain_fence = 0, @refrain_won = 0, @refrain_undone = 0, @refrain_mine = NULL,
+	@refrain_moved = 0;
 `
 	// drawFence makes room for a thousand fences that are greater than any that was drawn before. It leaves no row.
 	drawFence = `INSERT INTO refrain_fences () VALUES ();
 SET @refrain_fence = LAST_INSERT_ID() * 1024;
 DELETE f FROM refrain_fences f FORCE INDEX (PRIMARY) WHERE n = LAST_INSERT_ID();`
 
+	// drawGroup is the same for a group, and leaves a row for the sweep. The fewer statements a group has, the less its requests
+	// cost: so results are taken along by the next statement that has to be made anyway.
+	drawGroup = "INSERT INTO refrain_fences () VALUES ();"
+
 	// insertClaims adds what is not there. It does not wait for the locks of rows that others can see, such as one that is
 	// being finished in a caller's transaction.
 	insertClaims = `
 INSERT IGNORE INTO refrain_live (id, state, token, fence, fingerprint, created, lease)
-SELECT STRAIGHT_JOIN r.id, 1, r.token, @refrain_fence + r.n, r.fingerprint, @refrain_now, @refrain_now + r.lease
+SELECT STRAIGHT_JOIN r.id, 1, r.token, LAST_INSERT_ID() * 1024 + r.n, r.fingerprint, @refrain_now, @refrain_now + r.lease
 FROM (SELECT ? AS id, ? AS token, ? AS fingerprint, ? AS n, ? AS lease`
 	oneClaim     = " UNION ALL SELECT ?, ?, ?, ?, ?"
 	insertedTail = `) r LEFT JOIN refrain_live l ON l.id = r.id WHERE l.id IS NULL;
-SET @refrain_won = ROW_COUNT();
 `
 	// undoClaims takes back the claims of what is done, now that nobody else can finish it meanwhile, and those whose fence was
 	// overtaken. Only rows of this transaction are locked: who they are is found without locks.
-	undoClaims = `SELECT GROUP_CONCAT('x''', HEX(l.id), ''''), COUNT(DISTINCT l.id)
+	undoClaims = `SELECT ROW_COUNT(), LAST_INSERT_ID() * 1024, COUNT(DISTINCT l.id), IF(COUNT(*) = 0, 'DO 0',
+	CONCAT('DELETE l FROM refrain_live l FORCE INDEX (PRIMARY) WHERE id IN (', GROUP_CONCAT('x''', HEX(l.id), ''''), ')'))
 FROM refrain_done d STRAIGHT_JOIN refrain_live l ON l.id = d.id
 WHERE d.id IN (`
 	undoneTail = `) AND (d.forget > @refrain_now OR d.fence > l.fence)
-	AND l.fence >= @refrain_fence AND l.fence < @refrain_fence + 1024
-INTO @refrain_ids, @refrain_undone;
-SET @refrain_do = IF(@refrain_undone = 0, 'DO 0',
-	CONCAT('DELETE l FROM refrain_live l FORCE INDEX (PRIMARY) WHERE id IN (', @refrain_ids, ')'));
+	AND l.fence >= LAST_INSERT_ID() * 1024 AND l.fence < LAST_INSERT_ID() * 1024 + 1024
+INTO @refrain_won, @refrain_fence, @refrain_undone, @refrain_do;
 PREPARE refrain_do FROM @refrain_do;
 EXECUTE refrain_do;
 `
@@ -200,15 +202,15 @@ func (g *group) statements() (string, []any) {
 		q.WriteString("COMMIT;\n")
 	} else {
 		args = g.finishStatements(&q, args)
-		q.WriteString("SET @refrain_do = IF(@refrain_moved = " + strconv.Itoa(len(g.finishes)) + ", 'COMMIT', 'DO 0');\n" +
-			"PREPARE refrain_do FROM @refrain_do;\nEXECUTE refrain_do;\n")
+		q.WriteString("SET @refrain_moved = ROW_COUNT(), @refrain_do = IF(ROW_COUNT() = " + strconv.Itoa(len(g.finishes)) +
+			", 'COMMIT', 'DO 0');\nPREPARE refrain_do FROM @refrain_do;\nEXECUTE refrain_do;\n")
 	}
 	q.WriteString(endGroup)
 	return q.String(), args
 }
 
 func (g *group) claimStatements(q *strings.Builder, args []any) []any {
-	q.WriteString(drawFence + insertClaims + strings.Repeat(oneClaim, len(g.claims)-1) + insertedTail)
+	q.WriteString(drawGroup + insertClaims + strings.Repeat(oneClaim, len(g.claims)-1) + insertedTail)
 	for i, r := range g.claims {
 		args = append(args, r.claim.ID[:], r.claim.Token[:], r.claim.Fingerprint[:], i, us(r.claim.Lease))
 	}
@@ -233,7 +235,7 @@ func (g *group) finishStatements(q *strings.Builder, args []any) []any {
 			"SELECT id, " + p.done + ", fence, token, fingerprint, created, @refrain_now, @refrain_now + " + decimal(p.retention) +
 			", @refrain_now + " + decimal(p.life) + ", " + p.kept + " FROM refrain_live FORCE INDEX (PRIMARY)\nWHERE ")
 		args = whose(q, args, list)
-		q.WriteString(" AND state <> 0 FOR UPDATE;\nSET @refrain_moved = @refrain_moved + ROW_COUNT();\n" +
+		q.WriteString(" AND state <> 0 FOR UPDATE;\n" +
 			"INSERT INTO refrain_outcomes (fence, bucket, record) VALUES ")
 		for i, r := range list {
 			if i > 0 {
@@ -248,7 +250,7 @@ func (g *group) finishStatements(q *strings.Builder, args []any) []any {
 	}
 	q.WriteString("DELETE l FROM refrain_live l FORCE INDEX (PRIMARY) WHERE ")
 	args = whose(q, args, g.finishes)
-	q.WriteString(";\n")
+	q.WriteString(" AND state <> 0;\n") // the same rows, for they are locked
 	return args
 }
 

@@ -77,6 +77,14 @@ WHERE d.bucket = 0 AND d.id = ? AND d.fence = ? AND o.bucket = 0`,
 }
 
 func (s *Store) sweepRows(ctx context.Context, conn *sql.Conn, before time.Time) error {
+	var newest uint64
+	if err := conn.QueryRowContext(ctx, "SELECT COALESCE(MAX(n), 0) FROM refrain_fences").Scan(&newest); err != nil {
+		return err
+	}
+	const drawn = "DELETE f FROM refrain_fences f FORCE INDEX (PRIMARY) WHERE n <= ?"
+	if _, err := conn.ExecContext(ctx, drawn, newest); err != nil && !transient(err) {
+		return err
+	}
 	for _, sweep := range rowSweeps {
 		keys, err := keysOf(ctx, conn, sweep.find, column(before))
 		if err != nil {

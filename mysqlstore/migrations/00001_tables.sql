@@ -43,7 +43,7 @@ CREATE TABLE refrain_outcomes (
 	PRIMARY KEY (fence, bucket)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC PARTITION BY LIST (bucket) (PARTITION p0 VALUES IN (0));
 
--- Nothing is ever kept here: what counts is the counter behind it.
+-- Nothing is kept here for long: what counts is the counter behind it.
 CREATE TABLE refrain_fences (
 	n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY
 ) ENGINE = InnoDB;
