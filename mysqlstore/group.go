@@ -109,7 +109,8 @@ func (s *Store) commit(ctx context.Context, g *group) error {
 		return errors.Join(errUnsent, err)
 	}
 	defer conn.Close()
-	query, args := g.statements()
+	careful := s.contended.Load()
+	query, args := g.statements(careful)
 	var now, fence, won, moved int64
 	var mine sql.NullString
 	if err := conn.QueryRowContext(ctx, query, args...).Scan(&now, &fence, &won, &moved, &mine); err != nil {
@@ -117,6 +118,16 @@ func (s *Store) commit(ctx context.Context, g *group) error {
 	}
 	if int(moved) != len(g.finishes) {
 		return errors.Join(errUnmoved, abandon(ctx, conn))
+	}
+	if contended := int(won) < len(g.claims); contended && !careful {
+		s.contended.Store(true)
+		if err := abandon(ctx, conn); err != nil {
+			return errors.Join(errUnsent, err)
+		}
+		_ = conn.Close()
+		return s.commit(ctx, g)
+	} else if careful && !contended {
+		s.contended.Store(false)
 	}
 	s.clock.saw(at(now))
 	for _, r := range g.finishes {
@@ -190,33 +201,45 @@ EXECUTE refrain_do;
 	endGroup = `SELECT @refrain_now, @refrain_fence, @refrain_won - @refrain_undone, @refrain_moved, @refrain_mine`
 )
 
-// statements returns the transaction as one text. It commits if all finishes found their claims, and otherwise stays open.
-func (g *group) statements() (string, []any) {
+// statements returns the transaction as one text. It commits if all finishes found their claims, and otherwise stays open. If it is
+// not careful, all claims must be won too, and it does not say which were: that takes time, and is seldom asked.
+func (g *group) statements(careful bool) (string, []any) {
 	var q strings.Builder
 	var args []any
 	q.WriteString(beginGroup)
 	if len(g.claims) > 0 {
-		args = g.claimStatements(&q, args)
+		args = g.claimStatements(&q, args, careful)
 	}
-	if len(g.finishes) == 0 {
+	if len(g.finishes) > 0 {
+		args = g.finishStatements(&q, args)
+		q.WriteString("SET @refrain_moved = ROW_COUNT();\n")
+	}
+	if careful && len(g.finishes) == 0 {
 		q.WriteString("COMMIT;\n")
 	} else {
-		args = g.finishStatements(&q, args)
-		q.WriteString("SET @refrain_moved = ROW_COUNT(), @refrain_do = IF(ROW_COUNT() = " + strconv.Itoa(len(g.finishes)) +
-			", 'COMMIT', 'DO 0');\nPREPARE refrain_do FROM @refrain_do;\nEXECUTE refrain_do;\n")
+		q.WriteString("SET @refrain_do = IF(@refrain_moved = " + strconv.Itoa(len(g.finishes)))
+		if !careful {
+			q.WriteString(" AND @refrain_won - @refrain_undone = " + strconv.Itoa(len(g.claims)))
+		}
+		q.WriteString(", 'COMMIT', 'DO 0');\nPREPARE refrain_do FROM @refrain_do;\nEXECUTE refrain_do;\n")
 	}
 	q.WriteString(endGroup)
 	return q.String(), args
 }
 
-func (g *group) claimStatements(q *strings.Builder, args []any) []any {
+func (g *group) claimStatements(q *strings.Builder, args []any, careful bool) []any {
 	q.WriteString(drawGroup + insertClaims + strings.Repeat(oneClaim, len(g.claims)-1) + insertedTail)
 	for i, r := range g.claims {
 		args = append(args, r.claim.ID[:], r.claim.Token[:], r.claim.Fingerprint[:], i, us(r.claim.Lease))
 	}
 	n := len(g.claims)
-	q.WriteString(undoClaims + marks(n) + undoneTail + whoWon + strconv.Itoa(n) + whoWonOf + marks(n) + whoWonTail)
-	for range 2 {
+	q.WriteString(undoClaims + marks(n) + undoneTail)
+	lists := 1
+	if careful {
+		q.WriteString(whoWon + strconv.Itoa(n) + whoWonOf + marks(n) + whoWonTail)
+		lists = 2
+	}
+	for range lists {
 		for _, r := range g.claims {
 			args = append(args, r.claim.ID[:])
 		}
@@ -231,9 +254,9 @@ func (g *group) finishStatements(q *strings.Builder, args []any) []any {
 		plans[r.plan] = append(plans[r.plan], r)
 	}
 	for p, list := range plans {
-		q.WriteString("INSERT INTO refrain_done (id, bucket, fence, token, fingerprint, created, settled, retain, forget, kept)\n" +
+		q.WriteString("SET @refrain_kept = " + p.kept + ";\nINSERT INTO refrain_done (id, bucket, fence, token, fingerprint, created, settled, retain, forget, kept)\n" +
 			"SELECT id, " + p.done + ", fence, token, fingerprint, created, @refrain_now, @refrain_now + " + decimal(p.retention) +
-			", @refrain_now + " + decimal(p.life) + ", " + p.kept + " FROM refrain_live FORCE INDEX (PRIMARY)\nWHERE ")
+			", @refrain_now + " + decimal(p.life) + ", @refrain_kept FROM refrain_live FORCE INDEX (PRIMARY)\nWHERE ")
 		args = whose(q, args, list)
 		q.WriteString(" AND state <> 0 FOR UPDATE;\n" +
 			"INSERT INTO refrain_outcomes (fence, bucket, record) VALUES ")
@@ -241,7 +264,7 @@ func (g *group) finishStatements(q *strings.Builder, args []any) []any {
 			if i > 0 {
 				q.WriteString(", ")
 			}
-			q.WriteString("(?, " + p.kept + ", ?)")
+			q.WriteString("(?, @refrain_kept, ?)")
 			done := r.record
 			done.State, done.Outcome = refrain.StateDone, r.settle.Outcome
 			args = append(args, done.Fence, stored(r.settle.ID, &done))

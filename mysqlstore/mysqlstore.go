@@ -75,7 +75,9 @@ type Store struct {
 	parts    *partitions
 	queue    *queue
 	settings atomic.Pointer[settings]
-	packet   int // what the server takes at once
+	// contended says that claims were lost lately, so that the next group should ask at once which were won.
+	contended atomic.Bool
+	packet    int // what the server takes at once
 
 	life   context.Context //nolint:containedctx // it is the store's own, and ends what is under way when the store closes
 	end    context.CancelFunc
