@@ -154,7 +154,7 @@ SET @refrain_now = ` + nowSQL + `, @refrain_fence = 0, @refrain_won = 0, @refrai
 	// drawFence makes room for a thousand fences that are greater than any that was drawn before. It leaves no row.
 	drawFence = `INSERT INTO refrain_fences () VALUES ();
 SET @refrain_fence = LAST_INSERT_ID() * 1024;
-DELETE FROM refrain_fences WHERE n = LAST_INSERT_ID();`
+DELETE f FROM refrain_fences f FORCE INDEX (PRIMARY) WHERE n = LAST_INSERT_ID();`
 
 	// insertClaims adds what is not there. It does not wait for the locks of rows that others can see, such as one that is
 	// being finished in a caller's transaction.
@@ -174,7 +174,8 @@ WHERE d.id IN (`
 	undoneTail = `) AND (d.forget > @refrain_now OR d.fence > l.fence)
 	AND l.fence >= @refrain_fence AND l.fence < @refrain_fence + 1024
 INTO @refrain_ids, @refrain_undone;
-SET @refrain_do = IF(@refrain_undone = 0, 'DO 0', CONCAT('DELETE FROM refrain_live WHERE id IN (', @refrain_ids, ')'));
+SET @refrain_do = IF(@refrain_undone = 0, 'DO 0',
+	CONCAT('DELETE l FROM refrain_live l FORCE INDEX (PRIMARY) WHERE id IN (', @refrain_ids, ')'));
 PREPARE refrain_do FROM @refrain_do;
 EXECUTE refrain_do;
 `
@@ -230,7 +231,7 @@ func (g *group) finishStatements(q *strings.Builder, args []any) []any {
 	for p, list := range plans {
 		q.WriteString("INSERT INTO refrain_done (id, bucket, fence, token, fingerprint, created, settled, retain, forget, kept)\n" +
 			"SELECT id, " + p.done + ", fence, token, fingerprint, created, @refrain_now, @refrain_now + " + decimal(p.retention) +
-			", @refrain_now + " + decimal(p.life) + ", " + p.kept + " FROM refrain_live\nWHERE ")
+			", @refrain_now + " + decimal(p.life) + ", " + p.kept + " FROM refrain_live FORCE INDEX (PRIMARY)\nWHERE ")
 		args = whose(q, args, list)
 		q.WriteString(" AND state <> 0 FOR UPDATE;\nSET @refrain_moved = @refrain_moved + ROW_COUNT();\n" +
 			"INSERT INTO refrain_outcomes (fence, bucket, record) VALUES ")
@@ -245,13 +246,14 @@ func (g *group) finishStatements(q *strings.Builder, args []any) []any {
 		}
 		q.WriteString(";\n")
 	}
-	q.WriteString("DELETE FROM refrain_live WHERE ")
+	q.WriteString("DELETE l FROM refrain_live l FORCE INDEX (PRIMARY) WHERE ")
 	args = whose(q, args, g.finishes)
 	q.WriteString(";\n")
 	return args
 }
 
-// whose writes the condition for the requests' claims. A fence is of one claim.
+// whose writes the condition for the requests' claims. A fence is of one claim. The index must be forced where this is used: a
+// small table would be searched from end to end, with the locks of others in the way.
 func whose(q *strings.Builder, args []any, list []*request) []any {
 	q.WriteString("id IN (" + marks(len(list)) + ") AND fence IN (" + marks(len(list)) + ")")
 	for _, r := range list {

@@ -40,8 +40,8 @@ type Config struct {
 	Grace time.Duration
 	// AllowGalera lets the store use a Galera cluster, whose nodes lose updates and read what is stale.
 	AllowGalera bool
-	// Log gets what an operator should know. If nil, nothing is logged.
-	Log *slog.Logger
+	// Logger gets what an operator should know. If nil, nothing is logged.
+	Logger *slog.Logger
 }
 
 func (c *Config) setDefaults() {
@@ -57,8 +57,8 @@ func (c *Config) setDefaults() {
 	if c.Grace == 0 {
 		c.Grace = 10 * time.Minute
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 }
 
@@ -112,7 +112,7 @@ func OpenConfig(ctx context.Context, driver *mysql.Config, cfg Config) (*Store, 
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, name: driver.DBName, cfg: cfg, log: cfg.Log, queue: newQueue()}
+	s := &Store{db: db, name: driver.DBName, cfg: cfg, log: cfg.Logger, queue: newQueue()}
 	s.known.records = make(map[refrain.ID]refrain.Record)
 	s.parts = newPartitions(s)
 	s.life, s.end = context.WithCancel(context.Background())
@@ -121,8 +121,9 @@ func OpenConfig(ctx context.Context, driver *mysql.Config, cfg Config) (*Store, 
 		_ = db.Close()
 		return nil, fmt.Errorf("opening the database %s: %w", driver.DBName, err)
 	}
-	for range lanes {
-		s.own.Go(s.lane)
+	s.own.Go(s.lane)
+	for range spares {
+		s.own.Go(s.spare)
 	}
 	s.own.Go(s.sweep)
 	return s, nil

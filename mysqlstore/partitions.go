@@ -15,6 +15,12 @@ const (
 	tableOutcomes = "refrain_outcomes"
 )
 
+// A lifetime is how long rows of a table are kept.
+type lifetime struct {
+	table string
+	kept  time.Duration
+}
+
 // partitions are those that exist, as far as this process knows. It may think that one is missing which another process has
 // made, or that one is there which has been dropped; the server then says so.
 type partitions struct {
@@ -22,14 +28,14 @@ type partitions struct {
 
 	mu    sync.Mutex
 	there map[string]map[bucket]bool
-	kept  map[time.Duration]bool // the lifetimes that have been asked for
-	pause time.Time              // none is made before: the last attempt was in vain
+	kept  map[lifetime]bool // that have been asked for
+	pause time.Time         // none is made before: the last attempt was in vain
 
 	making sync.Mutex
 }
 
 func newPartitions(s *Store) *partitions {
-	return &partitions{store: s, there: make(map[string]map[bucket]bool), kept: make(map[time.Duration]bool)}
+	return &partitions{store: s, there: make(map[string]map[bucket]bool), kept: make(map[lifetime]bool)}
 }
 
 // load learns which partitions there are.
@@ -77,7 +83,7 @@ func (p *partitions) mark(table string, b bucket, there bool) {
 // there or can be made. Otherwise bucket 0 has to do.
 func (p *partitions) covering(ctx context.Context, table string, kept time.Duration) (lvl int, ok bool) {
 	p.mu.Lock()
-	p.kept[kept] = true
+	p.kept[lifetime{table, kept}] = true
 	p.mu.Unlock()
 	lvl = level(kept, p.store.cfg.Partition)
 	end := p.store.clock.now().Add(kept)
@@ -130,19 +136,17 @@ func (p *partitions) ensure(ctx context.Context, table string, b bucket) bool {
 // ahead makes the partitions that will be needed soon, so that no call waits for them.
 func (p *partitions) ahead(ctx context.Context, soon time.Duration) {
 	p.mu.Lock()
-	var lives []time.Duration
-	for kept := range p.kept {
-		lives = append(lives, kept)
+	var lives []lifetime
+	for l := range p.kept {
+		lives = append(lives, l)
 	}
 	if len(lives) > 100 { // somebody keeps each for another time
 		clear(p.kept)
 	}
 	p.mu.Unlock()
-	for _, kept := range lives {
-		end := p.store.clock.now().Add(kept + soon)
-		b := bucketAt(level(kept, p.store.cfg.Partition), end)
-		p.ensure(ctx, tableDone, b)
-		p.ensure(ctx, tableOutcomes, b)
+	for _, l := range lives {
+		end := p.store.clock.now().Add(l.kept + soon)
+		p.ensure(ctx, l.table, bucketAt(level(l.kept, p.store.cfg.Partition), end))
 	}
 }
 

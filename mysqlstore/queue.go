@@ -7,10 +7,13 @@ import (
 )
 
 const (
-	// lanes is how many groups may be under way at a time. While one waits for the disk, the next is worked on.
-	lanes = 3
 	// maxGroup is how many requests a group may have.
 	maxGroup = 256
+	// spares is how many groups may be under way besides the one that is always: while that one waits for long, such as for a
+	// lock, the others need not. Otherwise one at a time is best, for the larger a group is, the less each of its requests costs.
+	spares = 2
+	// long is how long a group is under way until a spare lane takes the next.
+	long = 20 * time.Millisecond
 )
 
 // A queue holds the requests until a lane takes them.
@@ -19,12 +22,16 @@ type queue struct {
 	waiting []*request
 	due     int // how many are expected to come back soon: those that were answered last
 
+	turn int  // how many groups the main lane has begun
+	busy bool // with the last of them
+
 	some   chan struct{} // of one slot: there is something
 	enough chan struct{} // of one slot: there is as much as was expected
+	begun  chan struct{} // of a slot for each spare lane: the main lane has begun a group
 }
 
 func newQueue() *queue {
-	return &queue{some: make(chan struct{}, 1), enough: make(chan struct{}, 1)}
+	return &queue{some: make(chan struct{}, 1), enough: make(chan struct{}, 1), begun: make(chan struct{}, spares)}
 }
 
 func signal(c chan struct{}) {
@@ -44,11 +51,14 @@ func (q *queue) put(r *request) {
 	}
 }
 
-// answered says that n requests were answered, whose callers may soon have others.
-func (q *queue) answered(n int) {
+// answer ends the main lane's group, whose callers may soon have other requests.
+func (q *queue) answer(group []*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.due = min(n, maxGroup)
+	q.due, q.busy = len(group), false
+	for _, r := range group {
+		close(r.ready)
+	}
 }
 
 // take waits for requests and takes them. When many were answered a moment ago it waits a little for those who come back, so
@@ -70,6 +80,14 @@ func (q *queue) take(ctx context.Context, patience time.Duration) []*request {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.turn++
+	q.busy = true
+	signal(q.begun)
+	return q.next()
+}
+
+// next takes as many as may be in a group. The queue is locked.
+func (q *queue) next() []*request {
 	n := min(len(q.waiting), maxGroup)
 	group := q.waiting[:n:n]
 	q.waiting = append([]*request(nil), q.waiting[n:]...)
@@ -78,6 +96,32 @@ func (q *queue) take(ctx context.Context, patience time.Duration) []*request {
 		signal(q.some)
 	}
 	return group
+}
+
+// takeSpare waits until the main lane has been at one group for long, and takes what waits then.
+func (q *queue) takeSpare(ctx context.Context) []*request {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-q.begun:
+	}
+	q.mu.Lock()
+	turn := q.turn
+	q.mu.Unlock()
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-timer.C:
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.turn != turn || !q.busy {
+		return nil
+	}
+	signal(q.begun) // for another spare lane, or for this one when it is done
+	return q.next()
 }
 
 // short reports whether fewer wait than are expected.
@@ -110,13 +154,18 @@ func (s *Store) lane() {
 	var patience time.Duration
 	for s.life.Err() == nil {
 		requests := s.queue.take(s.life, patience)
-		if len(requests) == 0 {
-			continue
-		}
 		start := time.Now()
 		s.work(requests)
 		patience = min(time.Since(start)/4, time.Millisecond)
-		s.queue.answered(len(requests))
+		s.queue.answer(requests)
+	}
+}
+
+// spare commits groups while the lane is held up.
+func (s *Store) spare() {
+	for s.life.Err() == nil {
+		requests := s.queue.takeSpare(s.life)
+		s.work(requests)
 		for _, r := range requests {
 			close(r.ready)
 		}

@@ -2,52 +2,28 @@ package mysqlstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/refrain-dev/refrain/internal/servers"
+	"github.com/refrain-dev/refrain/internal/servers/servertest"
 )
 
-// The server that most tests share; each has a database of its own there.
-var (
-	sharedServer = sync.OnceValues(func() (*servers.MariaDB, error) {
-		dir, err := os.MkdirTemp("", "refrain-server-")
-		if err != nil {
-			return nil, err
-		}
-		return servers.StartMariaDB(context.Background(), dir)
-	})
-	sharedUsed atomic.Bool
-	databases  atomic.Int64
-)
+// shared is the server that most tests share; each has a database of its own there.
+var shared = servertest.NewShared(func(ctx context.Context, dir string) (*servers.MariaDB, error) {
+	return servers.StartMariaDB(ctx, dir)
+})
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if sharedUsed.Load() {
-		if s, err := sharedServer(); err == nil {
-			_ = s.Kill()
-			_ = os.RemoveAll(s.Dir)
-		}
-	}
-	os.Exit(code)
-}
+var databases atomic.Int64
+
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 func server(tb testing.TB) *servers.MariaDB {
 	tb.Helper()
-	sharedUsed.Store(true)
-	s, err := sharedServer()
-	if missing := (*servers.Missing)(nil); errors.As(err, &missing) {
-		tb.Skip(missing)
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
+	return shared.Get(tb)
 }
 
 // database returns the URL of a new database with the schema.

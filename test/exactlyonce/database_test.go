@@ -35,6 +35,7 @@ func (d *database) close() {
 }
 
 var kinds = map[string]kind{
+	"mariadb":  {start: startMariaDB, open: openMariaDB},
 	"postgres": {start: startPostgres, open: openPostgres},
 	"sqlite": {
 		start: func(t *testing.T) string { return filepath.Join(t.TempDir(), "shop.db") },

@@ -17,6 +17,7 @@ import (
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/internal/servers"
 	"github.com/refrain-dev/refrain/internal/servers/servertest"
+	"github.com/refrain-dev/refrain/mysqlstore"
 	"github.com/refrain-dev/refrain/pgstore"
 	"github.com/refrain-dev/refrain/redisstore"
 	"github.com/refrain-dev/refrain/sqlitestore"
@@ -30,6 +31,18 @@ type shared struct {
 }
 
 var sharing = map[string]shared{
+	"mysqlstore": {
+		func(t *testing.T) string {
+			server := startMariaDB(t)
+			if err := mysqlstore.Migrate(t.Context(), server.URL()); err != nil {
+				t.Fatal(err)
+			}
+			return server.URL()
+		},
+		func(ctx context.Context, place string) (refrain.Store, error) {
+			return mysqlstore.Open(ctx, place, mysqlstore.Config{})
+		},
+	},
 	"pgstore": {
 		func(t *testing.T) string {
 			url := servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
@@ -66,12 +79,12 @@ var sharing = map[string]shared{
 const nameVar, placeVar = "STORES_TEST_NAME", "STORES_TEST_PLACE"
 
 // TestProcessesAreLinearizable checks histories of calls from two processes on one store, of which one is killed in the middle.
-func TestProcessesAreLinearizable(t *testing.T) {
+func TestProcessesAreLinearizable(t *testing.T) { //nolint:tparallel // as the other process it has nothing beside it
 	if name := os.Getenv(nameVar); name != "" {
 		serve(t, sharing[name], os.Getenv(placeVar))
 		return
 	}
-	t.Parallel() //nolint:tparallel // as the other process it has nothing beside it
+	t.Parallel()
 	for name, kind := range sharing {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -59,11 +59,15 @@ var subjects = map[string]subject{
 	"sqlitestore": {startSQLite, 20_000, 8},
 }
 
-// startMySQL starts a server that does not wait for the disk: nothing is lost here.
-func startMySQL(t *testing.T) func() opener {
-	server := servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
+// startMariaDB starts a server that does not wait for the disk: it is not killed here.
+func startMariaDB(t *testing.T) *servers.MariaDB {
+	return servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
 		return servers.StartMariaDB(ctx, dir, "--innodb-flush-log-at-trx-commit=0")
 	})
+}
+
+func startMySQL(t *testing.T) func() opener {
+	server := startMariaDB(t)
 	if err := mysqlstore.Migrate(t.Context(), server.URL()); err != nil {
 		t.Fatal(err)
 	}
