@@ -31,7 +31,7 @@ type Config struct {
 	// Schema is the schema of the store's tables. Stores in two schemas have nothing to do with each other. If empty, "refrain".
 	Schema string
 	// Writers is how many transactions the store makes at a time, each with all claims that wait, or all endings and renewals. If
-	// zero, 3.
+	// zero, 2.
 	Writers int
 	// Readers is how many connections there are for everything else. If zero, 4.
 	Readers int
@@ -44,7 +44,7 @@ func (c Config) withDefaults() Config {
 		c.Schema = "refrain"
 	}
 	if c.Writers == 0 {
-		c.Writers = 3
+		c.Writers = 2
 	}
 	if c.Readers == 0 {
 		c.Readers = 4

@@ -79,7 +79,7 @@ var sharing = map[string]shared{
 const nameVar, placeVar = "STORES_TEST_NAME", "STORES_TEST_PLACE"
 
 // TestProcessesAreLinearizable checks histories of calls from two processes on one store, of which one is killed in the middle.
-func TestProcessesAreLinearizable(t *testing.T) { //nolint:tparallel // as the other process it has nothing beside it
+func TestProcessesAreLinearizable(t *testing.T) { //nolint:tparallel // as the other process it has nothing beside it //nolint:tparallel // as the other process it has nothing beside it
 	if name := os.Getenv(nameVar); name != "" {
 		serve(t, sharing[name], os.Getenv(placeVar))
 		return
