@@ -201,8 +201,8 @@ EXECUTE refrain_do;
 	endGroup = `SELECT @refrain_now, @refrain_fence, @refrain_won - @refrain_undone, @refrain_moved, @refrain_mine`
 )
 
-// statements returns the transaction as one text. It commits if all finishes found their claims, and otherwise stays open. If it is
-// not careful, all claims must be won too, and it does not say which were: that takes time, and is seldom asked.
+// statements returns the transaction as one text. It commits if all finishes found their claims, and otherwise stays open. If it
+// is not careful, all claims must be won too, and it does not say which were: that takes time, and is seldom asked.
 func (g *group) statements(careful bool) (string, []any) {
 	var q strings.Builder
 	var args []any
@@ -254,7 +254,8 @@ func (g *group) finishStatements(q *strings.Builder, args []any) []any {
 		plans[r.plan] = append(plans[r.plan], r)
 	}
 	for p, list := range plans {
-		q.WriteString("SET @refrain_kept = " + p.kept + ";\nINSERT INTO refrain_done (id, bucket, fence, token, fingerprint, created, settled, retain, forget, kept)\n" +
+		q.WriteString("SET @refrain_kept = " + p.kept + ";\n" +
+			"INSERT INTO refrain_done (id, bucket, fence, token, fingerprint, created, settled, retain, forget, kept)\n" +
 			"SELECT id, " + p.done + ", fence, token, fingerprint, created, @refrain_now, @refrain_now + " + decimal(p.retention) +
 			", @refrain_now + " + decimal(p.life) + ", @refrain_kept FROM refrain_live FORCE INDEX (PRIMARY)\nWHERE ")
 		args = whose(q, args, list)
