@@ -108,15 +108,19 @@ func newFleet(t *testing.T, file, store string, n int) *bench {
 		server.Close()
 		_ = ledger.Close()
 	})
+	turns := &inTurn{}
 	for range n {
-		b.fleet = append(b.fleet, startProxy(t, server.URL, file, store))
+		p := startProxy(t, server.URL, file, store)
+		b.fleet = append(b.fleet, p)
+		turns.hosts = append(turns.hosts, strings.TrimPrefix(p.URL(), "http://")) // a restart changes nothing about it
 	}
 	b.proxy = b.fleet[0]
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
+	turns.base = transport
 	b.client = payments.Client{
 		URL: b.proxy.URL(), Tries: 60, Pause: 10 * time.Millisecond,
-		Transport: &witness{base: &inTurn{base: transport, fleet: b.fleet}, broken: &b.broken, closed: &b.closed},
+		Transport: &witness{base: turns, broken: &b.broken, closed: &b.closed},
 	}
 	return b
 }
@@ -141,15 +145,14 @@ func startProxy(t *testing.T, upstream, file, store string) *sidecar.Proxy {
 // inTurn sends each request to the next proxy of a fleet.
 type inTurn struct {
 	base  http.RoundTripper
-	fleet []*sidecar.Proxy
+	hosts []string
 	next  atomic.Int64
 }
 
 // RoundTrip implements http.RoundTripper.
 func (f *inTurn) RoundTrip(req *http.Request) (*http.Response, error) {
-	p := f.fleet[int(f.next.Add(1))%len(f.fleet)]
 	req = req.Clone(req.Context())
-	req.URL.Host = strings.TrimPrefix(p.URL(), "http://")
+	req.URL.Host = f.hosts[int(f.next.Add(1))%len(f.hosts)]
 	return f.base.RoundTrip(req)
 }
 
