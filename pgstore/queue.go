@@ -105,8 +105,8 @@ func (q *queue) oldest() *list.List {
 }
 
 // take waits for requests and returns as many as fit into one transaction, or nil when the queue is closed. Claims have
-// transactions of their own: a second function in one costs as much as a second transaction, and the more rows a call has the less
-// each costs.
+// transactions of their own: a second function in one costs as much as a second transaction, and the more rows a call has the
+// less each costs.
 func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
