@@ -14,40 +14,28 @@ import (
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/internal/servers"
+	"github.com/refrain-dev/refrain/internal/servers/servertest"
 )
 
 // A cutter stands between a store and its server. When it is armed it lets so many packets of the server's pass, and then closes
 // their connection.
 type cutter struct {
-	listener net.Listener
-	server   string
-	armed    atomic.Int64 // packets that may pass, plus one; zero: not armed
-	cut      atomic.Int64 // how often it has cut
+	address string
+	server  string
+	armed   atomic.Int64 // packets that may pass, plus one; zero: not armed
+	cut     atomic.Int64 // how often it has cut
 }
 
 func newCutter(t *testing.T, server string) *cutter {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{listener: l, server: server}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go c.serve(client)
-		}
-	}()
-	t.Cleanup(func() { l.Close() })
+	c := &cutter{server: server}
+	c.address = servertest.Relay(t, c.serve)
 	return c
 }
 
 // url returns the URL of the database through the proxy.
 func (c *cutter) url(direct string) string {
-	return strings.Replace(direct, c.server, c.listener.Addr().String(), 1)
+	return strings.Replace(direct, c.server, c.address, 1)
 }
 
 func (c *cutter) serve(client net.Conn) {

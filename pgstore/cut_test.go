@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/internal/servers/servertest"
 )
 
 // A cutter stands between a store and its server. When it is armed it lets the next call of a function pass, and so much of the
 // answer, and then ends the connection.
 type cutter struct {
-	listener net.Listener
-	server   string
+	address string
+	server  string
 
 	mu      sync.Mutex
 	armed   bool
@@ -33,27 +34,14 @@ type position struct{ message, behind int }
 
 func newCutter(t *testing.T, server string) *cutter {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{listener: l, server: server}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go c.serve(client)
-		}
-	}()
-	t.Cleanup(func() { l.Close() })
+	c := &cutter{server: server}
+	c.address = servertest.Relay(t, c.serve)
 	return c
 }
 
 // through returns the server's URL with the cutter's address.
 func (c *cutter) through(url string) string {
-	return strings.Replace(url, c.server, c.listener.Addr().String(), 1)
+	return strings.Replace(url, c.server, c.address, 1)
 }
 
 func (c *cutter) arm(at position) {

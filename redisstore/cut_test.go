@@ -9,39 +9,27 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/internal/servers/servertest"
 )
 
 // A cutter stands between a store and its server. When it is armed it lets the next script pass, and so many bytes of its
 // answer, and then closes the connection.
 type cutter struct {
-	listener net.Listener
-	server   string
-	armed    atomic.Int64 // bytes that may pass, plus one; zero: not armed
-	cut      atomic.Int64 // how often it has cut
-	whole    atomic.Int64 // how many bytes the last answer had that was to be cut
+	address string
+	server  string
+	armed   atomic.Int64 // bytes that may pass, plus one; zero: not armed
+	cut     atomic.Int64 // how often it has cut
+	whole   atomic.Int64 // how many bytes the last answer had that was to be cut
 }
 
 func newCutter(t *testing.T, server string) *cutter {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{listener: l, server: server}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go c.serve(client)
-		}
-	}()
-	t.Cleanup(func() { l.Close() })
+	c := &cutter{server: server}
+	c.address = servertest.Relay(t, c.serve)
 	return c
 }
 
-func (c *cutter) url() string { return "redis://" + c.listener.Addr().String() }
+func (c *cutter) url() string { return "redis://" + c.address }
 
 func (c *cutter) serve(client net.Conn) {
 	server, err := net.Dial("tcp", c.server)

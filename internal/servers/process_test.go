@@ -70,12 +70,17 @@ func childOf(t *testing.T, p *servers.Process) (pid string) {
 }
 
 // awaitEnd waits until a process is dead; whoever inherits it may have yet to see that.
-func awaitEnd(pid string) {
-	for range time.Tick(time.Millisecond) {
+func awaitEnd(t *testing.T, pid string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 5000 {
 		if exec.Command("kill", "-0", pid).Run() != nil || zombie(pid) {
 			return
 		}
+		<-tick.C
 	}
+	t.Errorf("process %s lives on", pid)
 }
 
 func zombie(pid string) bool {
@@ -94,7 +99,7 @@ func TestAPausedServerIsStopped(t *testing.T) {
 		t.Error(err)
 	}
 	<-p.Done()
-	awaitEnd(child)
+	awaitEnd(t, child)
 }
 
 func TestAServerThatEndsAtOnceSaysWhy(t *testing.T) {

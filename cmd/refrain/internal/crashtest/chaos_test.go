@@ -44,7 +44,7 @@ func (c *campaign) counts() counts { return counts{c.broken.Load(), c.closed.Loa
 
 // TestChaos lets every fault strike every store. REFRAIN_CHAOS_ROUNDS says how often, 1 in a plain run of the tests.
 //
-// Stores of a strict tier charge nothing twice and lose no outcome. What the others do is counted.
+// What is not lossy charges nothing twice and loses no outcome. What the others do is counted.
 func TestChaos(t *testing.T) { //nolint:tparallel // each campaign has three proxies and up to six servers
 	t.Parallel()
 	rounds := int(number(t, "REFRAIN_CHAOS_ROUNDS", 1))
@@ -89,7 +89,7 @@ func (c *campaign) run(f *fault, e *engine, rounds int) {
 	if 2*v.paid < v.operations {
 		c.t.Errorf("only %d of %d operations succeeded", v.paid, v.operations)
 	}
-	if e.tier == "best-effort" {
+	if e.lossy {
 		return
 	}
 	for _, fault := range v.faults[:min(10, len(v.faults))] {
