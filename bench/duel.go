@@ -29,6 +29,16 @@ func duel(what string, rounds int, a, b side) (score, error) {
 	return scores[0], nil
 }
 
+// warmDuel is a duel before which each side works for a turn that does not count.
+func warmDuel(what string, rounds int, a, b side) (score, error) {
+	for _, s := range []side{a, b} {
+		if _, err := s.work(); err != nil {
+			return score{}, fmt.Errorf("warming up %s: %w", s.name, err)
+		}
+	}
+	return duel(what, rounds, a, b)
+}
+
 // tourney lets sides work in turns, and scores each but the last beside the last. The machine's moods last longer than a
 // turn, so the ratio of neighbours says more than the ratio of averages; who begins changes each round.
 func tourney(what string, rounds int, sides ...side) ([]score, error) {

@@ -58,12 +58,7 @@ func (b *bench) mariadb(ctx context.Context) ([]result, error) {
 			return spread(b.plan.turn(), sqlConnections, func(i int) error { return p.execute(ctx, i) })
 		}},
 	}
-	for _, p := range parties {
-		if _, err := p.work(); err != nil { // to warm up
-			return nil, err
-		}
-	}
-	got, err := duel(what, b.plan.rounds, parties[0], parties[1])
+	got, err := warmDuel(what, b.plan.rounds, parties[0], parties[1])
 	if err != nil {
 		return nil, err
 	}

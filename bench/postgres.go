@@ -54,12 +54,7 @@ func (b *bench) postgres(ctx context.Context) ([]result, error) {
 		}},
 		{"pgbench", func() (float64, error) { return p.work(ctx, b.plan) }},
 	}
-	for _, p := range parties {
-		if _, err := p.work(); err != nil { // to warm up
-			return nil, err
-		}
-	}
-	got, err := duel(what, b.plan.rounds, parties[0], parties[1])
+	got, err := warmDuel(what, b.plan.rounds, parties[0], parties[1])
 	if err != nil {
 		return nil, err
 	}

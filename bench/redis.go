@@ -46,13 +46,8 @@ func (b *bench) redis(ctx context.Context) ([]result, error) {
 		{"Refrain", func() (float64, error) { return r.ours(ctx) }},
 		{"redis-benchmark", func() (float64, error) { return r.theirs(ctx) }},
 	}
-	for _, p := range parties {
-		if _, err := p.work(); err != nil { // to warm up
-			return nil, err
-		}
-	}
 	const what = "Redis, claim and finish, 512 B, 64 at a time"
-	got, err := duel(what, b.plan.rounds, parties[0], parties[1])
+	got, err := warmDuel(what, b.plan.rounds, parties[0], parties[1])
 	if err != nil {
 		return nil, err
 	}

@@ -107,12 +107,7 @@ func (b *bench) claimLatency(ctx context.Context, large, small refrain.Store) (r
 		return func() (float64, error) { return claims(ctx, s, b.plan.turn()/split) }
 	}
 	a, z := side{"many", turn(large)}, side{"10,000", turn(small)}
-	for _, s := range []side{a, z} {
-		if _, err := s.work(); err != nil { // to warm up
-			return result{}, err
-		}
-	}
-	got, err := duel(what, b.plan.rounds*split, a, z)
+	got, err := warmDuel(what, b.plan.rounds*split, a, z)
 	if err != nil {
 		return result{}, err
 	}

@@ -36,13 +36,8 @@ func (b *bench) store(ctx context.Context) ([]result, error) {
 		}},
 		{"append and fdatasync", func() (float64, error) { return together(goroutines, b.plan.turn(), l.execute) }},
 	}
-	for _, p := range parties {
-		if _, err := p.work(); err != nil { // to warm up
-			return nil, err
-		}
-	}
 	const what = "the embedded store alone, claim and finish, 512 B, 256 at a time"
-	got, err := duel(what, b.plan.rounds, parties[0], parties[1])
+	got, err := warmDuel(what, b.plan.rounds, parties[0], parties[1])
 	if err != nil {
 		return nil, err
 	}
