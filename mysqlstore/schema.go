@@ -61,8 +61,13 @@ func migrate(ctx context.Context, driver *mysql.Config, steps fs.FS, version int
 		return err
 	}
 	defer db.Close()
+	unlock, err := lock(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	p, err := goose.NewProvider(goose.DialectMySQL, db, steps,
-		goose.WithTableName(schemaTable), goose.WithSessionLocker(locker{}), goose.WithDisableGlobalRegistry(true))
+		goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
@@ -79,6 +84,9 @@ func migrate(ctx context.Context, driver *mysql.Config, steps fs.FS, version int
 	case version < have:
 		_, err = p.DownTo(ctx, version)
 	default:
+		if err := dropUnbegun(ctx, db); err != nil {
+			return err
+		}
 		_, err = p.UpTo(ctx, version)
 	}
 	return err
@@ -102,21 +110,37 @@ func schemaVersion(ctx context.Context, db *sql.DB) (version int64, err error) {
 	return version, err
 }
 
-// A locker lets one process at a time migrate a database.
-type locker struct{}
-
-// SessionLock waits for up to a minute.
-func (locker) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	var got sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('refrain migrate ', MD5(DATABASE())), 60)").Scan(&got)
-	if err == nil && got.Int64 != 1 {
-		err = errors.New("another process is migrating this database")
+// dropUnbegun drops a table of versions without a row: whoever made it died before its first, and goose asks for that.
+func dropUnbegun(ctx context.Context, db *sql.DB) error {
+	var begun bool
+	err := db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+schemaTable+")").Scan(&begun)
+	if number(err) == errNoSuchTable {
+		return nil
+	}
+	if err == nil && !begun {
+		_, err = db.ExecContext(ctx, "DROP TABLE "+schemaTable)
 	}
 	return err
 }
 
-// SessionUnlock lets the next one go on.
-func (locker) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(CONCAT('refrain migrate ', MD5(DATABASE())))")
-	return err
+// lock lets one process at a time migrate a database: it waits for up to a minute. It is held around all that goose does, which
+// by itself looks at its table before it takes a lock and so at times meets one that another is making.
+func lock(ctx context.Context, db *sql.DB) (unlock func(), err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var got sql.NullInt64
+	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('refrain migrate ', MD5(DATABASE())), 60)").Scan(&got)
+	if err == nil && got.Int64 != 1 {
+		err = errors.New("another process is migrating this database")
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(CONCAT('refrain migrate ', MD5(DATABASE())))")
+		conn.Close()
+	}, nil
 }

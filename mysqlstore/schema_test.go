@@ -56,6 +56,39 @@ func TestOpenWantsItsSchema(t *testing.T) {
 	opens(ErrSchema)
 }
 
+// TestMigrateGoesOn begins where another died: its table of versions is there and has no row.
+func TestMigrateGoesOn(t *testing.T) {
+	t.Parallel()
+	url := empty(t, server(t))
+	exec(t, openPlain(t, url), `CREATE TABLE refrain_schema (id SERIAL PRIMARY KEY, version_id BIGINT NOT NULL,
+		is_applied BOOLEAN NOT NULL, tstamp TIMESTAMP NULL DEFAULT NOW())`)
+	if err := Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), url, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+// TestMigrateAtOnce has several processes make each of many databases.
+func TestMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		url := empty(t, server(t))
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if err := Migrate(t.Context(), url); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
+
 // TestMigrateUnderLoad takes a step of a schema and takes it back while a store is at work.
 func TestMigrateUnderLoad(t *testing.T) {
 	t.Parallel()
