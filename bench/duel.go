@@ -31,12 +31,21 @@ func duel(what string, rounds int, a, b side) (score, error) {
 
 // warmDuel is a duel before which each side works for a turn that does not count.
 func warmDuel(what string, rounds int, a, b side) (score, error) {
-	for _, s := range []side{a, b} {
+	scores, err := warmTourney(what, rounds, a, b)
+	if err != nil {
+		return score{}, err
+	}
+	return scores[0], nil
+}
+
+// warmTourney is a tourney before which each side works for a turn that does not count.
+func warmTourney(what string, rounds int, sides ...side) ([]score, error) {
+	for _, s := range sides {
 		if _, err := s.work(); err != nil {
-			return score{}, fmt.Errorf("warming up %s: %w", s.name, err)
+			return nil, fmt.Errorf("warming up %s: %w", s.name, err)
 		}
 	}
-	return duel(what, rounds, a, b)
+	return tourney(what, rounds, sides...)
 }
 
 // tourney lets sides work in turns, and scores each but the last beside the last. The machine's moods last longer than a

@@ -118,20 +118,17 @@ func (p *proxies) replays(ctx context.Context, t target) (side, error) {
 func (p *proxies) versus(ctx context.Context, ours, theirs target, want limits, floors ...target) ([]result, error) {
 	var sides []side
 	for _, t := range slices.Concat([]target{ours}, floors, []target{theirs}) {
-		s := p.firsts(ctx, t)
-		if _, err := s.work(); err != nil { // to warm up
-			return nil, fmt.Errorf("warming up %s: %w", t.name, err)
-		}
-		sides = append(sides, s)
+		sides = append(sides, p.firsts(ctx, t))
 	}
 	const first, replay = "first executions through the proxy", "replays through the proxy"
-	firsts, err := tourney(first, p.plan.rounds, sides...)
+	const below = "first executions: floor, a byte relay with two synced appends"
+	firsts, err := warmTourney(first, p.plan.rounds, sides...)
 	if err != nil {
 		return nil, err
 	}
 	results := []result{atLeast(want.first, first, "/s", firsts[0], theirs.name)}
 	for i, f := range floors {
-		results = append(results, floor(f.name, "/s", firsts[1+i], theirs.name))
+		results = append(results, floor(below, f.name, "/s", firsts[1+i], theirs.name))
 	}
 	a, err := p.replays(ctx, ours)
 	if err != nil {

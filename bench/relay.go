@@ -43,7 +43,7 @@ func serveRelay(ctx context.Context, addr, upstream, path string) error {
 // A relay is one connection of a client and the one to the upstream behind it.
 type relay struct {
 	client, upstream net.Conn
-	log              *appendLog
+	log              *syncLog
 	buf              [8 << 10]byte
 }
 

@@ -33,8 +33,8 @@ func atMost(limit float64, what, unit string, s score, peer string) result {
 }
 
 // floor returns the line of what this machine allows, which is no result of ours.
-func floor(name, unit string, s score, peer string) result {
-	r := atLeast(0, "first executions: floor, a byte relay with two synced appends", unit, s, peer)
+func floor(what, name, unit string, s score, peer string) result {
+	r := atLeast(0, what, unit, s, peer)
 	r.ours, r.target = name+" "+r.ours, ""
 	return r
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -18,7 +17,7 @@ import (
 const goroutines = 256
 
 // store compares claim and finish in the embedded store with what the disk allows: appending the same bytes to a file and
-// syncing it, with as many waiting for each sync as there are.
+// syncing it, with as many waiting for each sync as there are. Beside them Pebble gets the same bytes as two writes, unread.
 func (b *bench) store(ctx context.Context) ([]result, error) {
 	s, err := pebblestore.Open(filepath.Join(b.dir, "store"), pebblestore.Config{})
 	if err != nil {
@@ -30,18 +29,24 @@ func (b *bench) store(ctx context.Context) ([]result, error) {
 		return nil, err
 	}
 	defer l.close()
-	parties := [2]side{
-		{"Refrain", func() (float64, error) {
-			return together(goroutines, b.plan.turn(), func() error { return execute(ctx, s) })
-		}},
-		{"append and fdatasync", func() (float64, error) { return together(goroutines, b.plan.turn(), l.execute) }},
-	}
-	const what = "the embedded store alone, claim and finish, 512 B, 256 at a time"
-	got, err := warmDuel(what, b.plan.rounds, parties[0], parties[1])
+	bare, err := newPebbleLog(filepath.Join(b.dir, "bare"))
 	if err != nil {
 		return nil, err
 	}
-	return []result{atLeast(0.8, what, "/s", got, parties[1].name)}, nil
+	defer bare.close()
+	worker := func(name string, op func() error) side {
+		return side{name, func() (float64, error) { return together(goroutines, b.plan.turn(), op) }}
+	}
+	const what, peer = "the embedded store alone, claim and finish, 512 B, 256 at a time", "append and fdatasync"
+	got, err := warmTourney(what, b.plan.rounds,
+		worker("Refrain", func() error { return execute(ctx, s) }), worker("Pebble", bare.execute), worker(peer, l.execute))
+	if err != nil {
+		return nil, err
+	}
+	return []result{
+		atLeast(0.8, what, "/s", got[0], peer),
+		floor("the embedded store: floor, the same records in bare Pebble", "Pebble", "/s", got[1], peer),
+	}, nil
 }
 
 // together runs op again and again in so many goroutines, and returns how often a second.
@@ -99,87 +104,4 @@ func newClaim() refrain.Claim {
 	c := refrain.Claim{Token: refrain.NewToken(), Lease: time.Minute}
 	_, _ = rand.Read(c.ID[:]) // never fails since Go 1.24
 	return c
-}
-
-// An appendLog is a file that many append to; those who wait at the same time share one fdatasync.
-type appendLog struct {
-	file *os.File
-	wake chan struct{} // holds one: there is something to write
-
-	mu    sync.Mutex
-	bytes []byte // to be written
-	group *group
-	done  chan struct{}
-}
-
-// A group shares a sync.
-type group struct {
-	synced chan struct{}
-	err    error
-}
-
-func newGroup() *group { return &group{synced: make(chan struct{})} }
-
-func newAppendLog(path string) (*appendLog, error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	l := &appendLog{file: f, wake: make(chan struct{}, 1), group: newGroup(), done: make(chan struct{})}
-	go l.commit()
-	return l, nil
-}
-
-func (l *appendLog) close() {
-	close(l.wake)
-	<-l.done
-	_ = l.file.Close()
-}
-
-// execute appends the bytes of a claim and then those of its finish.
-func (l *appendLog) execute() error {
-	c := newClaim()
-	now := time.Now()
-	d, _ := c.Apply(refrain.Record{}, now, 1)
-	if err := l.append(c.ID, d.Record); err != nil {
-		return err
-	}
-	next, _, err := finish(&c).Apply(d.Record, now)
-	if err != nil {
-		return err
-	}
-	return l.append(c.ID, next)
-}
-
-// append returns when the record is on the disk.
-func (l *appendLog) append(id refrain.ID, r refrain.Record) error {
-	l.mu.Lock()
-	l.bytes = append(l.bytes, id[:]...)
-	l.bytes = refrain.AppendRecord(l.bytes, id, r)
-	g := l.group
-	l.mu.Unlock()
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-	<-g.synced
-	return g.err
-}
-
-func (l *appendLog) commit() {
-	defer close(l.done)
-	var spare []byte
-	for range l.wake {
-		l.mu.Lock()
-		b, g := l.bytes, l.group
-		l.bytes, l.group = spare[:0], newGroup()
-		l.mu.Unlock()
-		if len(b) > 0 {
-			if _, g.err = l.file.Write(b); g.err == nil {
-				g.err = fdatasync(l.file)
-			}
-		}
-		close(g.synced)
-		spare = b
-	}
 }
