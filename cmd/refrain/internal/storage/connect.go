@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 
@@ -10,9 +9,10 @@ import (
 	"github.com/refrain-dev/refrain/mysqlstore"
 	"github.com/refrain-dev/refrain/pgstore"
 	"github.com/refrain-dev/refrain/redisstore"
+	"github.com/refrain-dev/refrain/sqlitestore"
 )
 
-// connect opens the store that a networked store's URL names.
+// connect opens the store that a shared store's URL names.
 func connect(ctx context.Context, url config.Store, log *slog.Logger) (shared, error) {
 	switch {
 	case url.Scheme == "mysql":
@@ -22,5 +22,5 @@ func connect(ctx context.Context, url config.Store, log *slog.Logger) (shared, e
 	case strings.HasPrefix(url.Scheme, "redis"):
 		return redisstore.Open(ctx, url.URL, redisstore.Config{Logger: log})
 	}
-	return nil, fmt.Errorf("no store of scheme %s", url.Scheme)
+	return sqlitestore.Open(ctx, strings.TrimPrefix(url.URL, "sqlite:"), sqlitestore.Config{Logger: log})
 }

@@ -108,3 +108,27 @@ func TestReadyTellsThatTheStoreIsClosed(t *testing.T) {
 		t.Error("a closed store says that it is ready")
 	}
 }
+
+// Two processes may have the file of sqlite: open at once; they have one secret.
+func TestOneFileForSeveral(t *testing.T) {
+	t.Parallel()
+	url, err := config.ParseStore("sqlite:" + filepath.Join(t.TempDir(), "refrain.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var secrets [2][]byte
+	for i := range secrets {
+		s, err := Open(t.Context(), &config.Config{Store: url, Journal: t.TempDir()}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Ready(t.Context()); err != nil || s.Tier() != refrain.TierStrict || s.Journal == nil {
+			t.Errorf("got %v, tier %s and journal %v, want a ready store of tier strict with a journal", err, s.Tier(), s.Journal)
+		}
+		secrets[i] = s.Secret
+	}
+	if len(secrets[0]) != secretSize || !bytes.Equal(secrets[0], secrets[1]) {
+		t.Errorf("got secrets of %d and %d bytes, want the same of %d", len(secrets[0]), len(secrets[1]), secretSize)
+	}
+}
