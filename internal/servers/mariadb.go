@@ -29,24 +29,6 @@ func StartMariaDB(ctx context.Context, dir string, settings ...string) (*MariaDB
 // URL names the server's database to mysqlstore.
 func (m *MariaDB) URL() string { return "mysql://refrain@" + Address(m.Port) + "/refrain" }
 
-// StartMariaDBReplica starts a server that follows another and confirms every commit to it (semi-synchronous replication). The
-// primary must have been started with [SemiSyncPrimary].
-func StartMariaDBReplica(ctx context.Context, dir string, primary *MariaDB, settings ...string) (*MariaDB, error) {
-	follow := fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%d, MASTER_USER='refrain', MASTER_CONNECT_RETRY=1, "+
-		"MASTER_USE_GTID=slave_pos;\nSTART SLAVE;\n", Loopback, primary.Port)
-	return startMariaDB(ctx, dir, follow, append([]string{
-		"--server-id=2", "--log-bin", "--log-slave-updates", "--sync-binlog=1", "--rpl-semi-sync-slave-enabled=ON",
-	}, settings...))
-}
-
-// SemiSyncPrimary returns the settings of a primary that shows no commit before a replica has it.
-func SemiSyncPrimary() []string {
-	return []string{
-		"--server-id=1", "--log-bin", "--sync-binlog=1", "--rpl-semi-sync-master-enabled=ON",
-		"--rpl-semi-sync-master-wait-point=AFTER_SYNC", "--rpl-semi-sync-master-timeout=18446744073709551615",
-	}
-}
-
 // mysqlUser is whom Debian's package makes for the server.
 const mysqlUser = "mysql"
 

@@ -30,17 +30,17 @@ type fault struct {
 }
 
 // counts are what shows that a fault has landed.
-type counts struct{ broken, closed, caught int64 }
+type counts struct{ broken, closed, seen int64 }
 
 // A campaign is one fault, again and again, on one store.
 type campaign struct {
 	*bench
 
 	random *rand.Rand
-	caught int64 // orders in flight when a proxy stood still
+	seen   int64 // what strikes saw of their effect: orders in flight in a proxy that stood still, clients sent to another node …
 }
 
-func (c *campaign) counts() counts { return counts{c.broken.Load(), c.closed.Load(), c.caught} }
+func (c *campaign) counts() counts { return counts{c.broken.Load(), c.closed.Load(), c.seen} }
 
 // TestChaos lets every fault strike every store. REFRAIN_CHAOS_ROUNDS says how often, 1 in a plain run of the tests.
 //
@@ -103,6 +103,9 @@ func broke(c *campaign, before counts) bool { return c.broken.Load() > before.br
 // refused reports whether requests were refused because the store was away.
 func refused(c *campaign, before counts) bool { return c.closed.Load() > before.closed }
 
+// saw reports whether the strike itself saw its effect.
+func saw(c *campaign, before counts) bool { return c.seen > before.seen }
+
 // proxyFaults are those that every store sees.
 func proxyFaults() []fault {
 	return []fault{
@@ -118,9 +121,9 @@ func proxyFaults() []fault {
 			if err := p.Signal(syscall.SIGSTOP); err != nil {
 				return err
 			}
-			c.caught += int64(c.api.InFlight())
+			c.seen += int64(c.api.InFlight())
 			<-time.After(time.Second + time.Duration(c.random.Int64N(int64(time.Second))))
 			return p.Signal(syscall.SIGCONT)
-		}, func(c *campaign, before counts) bool { return c.caught > before.caught }},
+		}, saw},
 	}
 }

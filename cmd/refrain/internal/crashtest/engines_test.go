@@ -4,8 +4,8 @@ package crashtest
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/refrain-dev/refrain/internal/servers"
 	"github.com/refrain-dev/refrain/internal/servers/servertest"
@@ -52,53 +52,17 @@ func serverFaults(server func() process) []fault {
 
 func engines() []*engine {
 	return []*engine{
-		redisAlone(), redisSentinel(""), redisSentinel("?wait=2&wait_timeout=500ms"),
-		postgres(), postgresPair(true), postgresPair(false), mariadb(),
+		sqlite(), redisAlone(), redisSentinel(""), redisSentinel("?wait=2&wait_timeout=500ms"),
+		redisCluster(""), redisCluster("?wait=1&wait_timeout=500ms"),
+		postgres(), postgresPair(true), postgresPair(false), mariadb(), mariadbPair(),
 	}
 }
 
-func redisAlone() *engine {
-	var server *servers.Redis
+// sqlite is one file on which all proxies work. It has no server that could fail.
+func sqlite() *engine {
 	return &engine{
-		name: "redis", tier: "process",
-		start: func(t *testing.T) string {
-			server = servertest.Start(t, func(ctx context.Context, dir string) (*servers.Redis, error) {
-				return servers.StartRedis(ctx, dir)
-			})
-			return server.URL()
-		},
-		faults: serverFaults(func() process { return server }),
-	}
-}
-
-// redisSentinel is a master with two replicas. With the query, a transition counts only when both replicas have it: then no
-// failover can lose it, and while one is away there are no new claims.
-func redisSentinel(query string) *engine {
-	var all *servers.RedisSentinel
-	return &engine{
-		name: "redis+sentinel" + query, tier: "best-effort", lossy: query == "",
-		start: func(t *testing.T) string {
-			all = servertest.Start(t, func(ctx context.Context, dir string) (*servers.RedisSentinel, error) {
-				return servers.StartRedisSentinel(ctx, dir)
-			})
-			return all.URL() + query
-		},
-		faults: []fault{{"failover", func(c *campaign) error {
-			ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
-			defer cancel()
-			master, err := all.Master(ctx)
-			if err != nil {
-				return err
-			}
-			if err := master.Kill(); err != nil {
-				return err
-			}
-			c.await("another master", func() bool {
-				next, err := all.Master(ctx)
-				return err == nil && next != master
-			})
-			return master.Start(ctx) // as a replica of the new one
-		}, refused}},
+		name: "sqlite", tier: "strict",
+		start: func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "refrain.db") },
 	}
 }
 

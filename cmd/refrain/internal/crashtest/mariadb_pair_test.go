@@ -1,0 +1,67 @@
+//go:build unix
+
+package crashtest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/refrain-dev/refrain/internal/servers"
+	"github.com/refrain-dev/refrain/internal/servers/servertest"
+)
+
+// A mariadbs is a MariaDB server and a replica that has every commit before anyone sees it, behind one address.
+type mariadbs struct {
+	t                *testing.T
+	board            *switchboard
+	primary, replica *servers.MariaDB
+	started          int // how many servers there have been
+}
+
+func startMariadbs(t *testing.T) *mariadbs {
+	t.Helper()
+	p := &mariadbs{t: t, started: 1}
+	p.primary = servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
+		return servers.StartMariaDB(ctx, dir, servers.SemiSyncPrimary()...)
+	})
+	p.follow()
+	migrate(t, p.primary.URL()) // not before there is a replica: nobody would confirm it
+	p.board = newSwitchboard(t, servers.Address(p.primary.Port))
+	return p
+}
+
+// follow starts a replica of the primary, with all that it has.
+func (p *mariadbs) follow() {
+	p.t.Helper()
+	p.started++
+	p.replica = servertest.Start(p.t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
+		return servers.StartMariaDBReplica(ctx, dir, p.primary, fmt.Sprint("--server-id=", p.started), "--read-only=ON")
+	})
+}
+
+// failOver kills the primary and makes the replica the primary, which gets a replica of its own.
+func (p *mariadbs) failOver(ctx context.Context) error {
+	if err := p.primary.Kill(); err != nil {
+		return err
+	}
+	if err := p.replica.Promote(ctx); err != nil {
+		return err
+	}
+	p.board.connect(servers.Address(p.replica.Port))
+	p.primary = p.replica
+	p.follow()
+	return nil
+}
+
+func mariadbPair() *engine {
+	var p *mariadbs
+	return &engine{
+		name: "mariadb, semi-synchronous replica", tier: "strict",
+		start: func(t *testing.T) string {
+			p = startMariadbs(t)
+			return fmt.Sprintf("mysql://refrain@%s/refrain", p.board.address())
+		},
+		faults: []fault{{"promotion of the replica", func(c *campaign) error { return p.failOver(c.t.Context()) }, refused}},
+	}
+}
