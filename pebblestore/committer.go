@@ -84,7 +84,7 @@ func (c *committer) decide(r *request) (taken, written bool, wait <-chan struct{
 	case e == nil:
 		e = &liveRecord{stored: r.seen.stored}
 	}
-	r.old, r.at = e.stored, c.store.clock.now()
+	r.old, r.at = e.stored, c.store.clock.Now()
 	if e.pending != nil {
 		r.old = e.pending.new
 	}

@@ -160,27 +160,6 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// TestClockGoesOn checks the store's clock: it follows the machine's, never goes back, and goes on when the machine's was set
-// back.
-func TestClockGoesOn(t *testing.T) {
-	t.Parallel()
-	start := time.Now()
-	machine := start
-	c := clock{machine: func() time.Time { return machine }}
-	first := c.now()
-	if first != time.UnixMicro(start.UnixMicro()).UTC() {
-		t.Errorf("got %v, want %v", first, start)
-	}
-	machine = start.Add(time.Hour) // an hour has passed
-	if got := c.now().Sub(first); got != time.Hour {
-		t.Errorf("after an hour: got %v", got)
-	}
-	machine = machine.Round(0).Add(-24 * time.Hour) // set back, as seen without a monotonic clock
-	if got := c.now().Sub(first); got != time.Hour {
-		t.Errorf("set back: got %v, want it to stand still", got)
-	}
-}
-
 // TestSecondLife claims a key whose record is forgotten but not swept yet.
 func TestSecondLife(t *testing.T) {
 	t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/internal/machine"
 )
 
 // Config configures a Store. The zero Config works.
@@ -46,7 +47,7 @@ type Store struct {
 	lock  io.Closer
 	db    *pebble.DB
 
-	clock           clock
+	clock           machine.Clock
 	live            *live
 	heads, outcomes generations
 	filterBytes     atomic.Int64
@@ -82,7 +83,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 func newStore(dir string, cfg Config) *Store {
 	s := &Store{
 		dir: dir, minFree: cfg.MinFree, log: cfg.Logger, tune: cfg.tune,
-		fault: newFault(), clock: clock{machine: cfg.machine}, live: newLive(),
+		fault: newFault(), clock: machine.Clock{Machine: cfg.machine}, live: newLive(),
 		stop: make(chan struct{}), idle: make(chan struct{}),
 	}
 	if s.minFree == 0 {
@@ -90,9 +91,6 @@ func newStore(dir string, cfg Config) *Store {
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.clock.machine == nil {
-		s.clock.machine = time.Now
 	}
 	fs := cfg.FS
 	if fs == nil {

@@ -22,7 +22,7 @@ func (s *Store) tend() {
 			return
 		}
 		s.measure()
-		s.committer.sweep(s.clock.now())
+		s.committer.sweep(s.clock.Now())
 	}
 }
 

@@ -43,7 +43,7 @@ func (s *Store) transition(ctx context.Context, r *request) (err error) {
 			return err
 		}
 		var written bool
-		r.at = s.clock.now()
+		r.at = s.clock.Now()
 		if r.new.Record, written = r.apply(&r.seen.Record, r.at, 0); !written {
 			return r.err
 		}
@@ -103,7 +103,7 @@ func (s *Store) renew(ctx context.Context, r refrain.Renewal) error {
 		if err := s.usable(); err != nil {
 			return err
 		}
-		wait, err := s.live.renew(r, s.clock.now())
+		wait, err := s.live.renew(r, s.clock.Now())
 		if wait == nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (s *Store) Get(_ context.Context, id refrain.ID) (refrain.Record, error) {
 	if err != nil {
 		return refrain.Record{}, fmt.Errorf("reading %s: %w", id, err)
 	}
-	return seen.At(s.clock.now()), nil
+	return seen.At(s.clock.Now()), nil
 }
 
 // look returns the durable record. See live for why it looks twice.
@@ -183,7 +183,7 @@ func (s *Store) readHead(id refrain.ID, g generation) (head stored, found bool, 
 
 // withOutcome adds the outcome to a head, if it is still to be given out.
 func (s *Store) withOutcome(id refrain.ID, head stored) (stored, error) {
-	if head.outcome == (place{}) || head.At(s.clock.now()).State != head.State {
+	if head.outcome == (place{}) || head.At(s.clock.Now()).State != head.State {
 		return head, nil
 	}
 	whole := refrain.Record{}
@@ -196,7 +196,7 @@ func (s *Store) withOutcome(id refrain.ID, head stored) (stored, error) {
 	switch {
 	case err != nil && !errors.Is(err, refrain.ErrUnreadable):
 		return stored{}, err
-	case !found && head.At(s.clock.now()).State != head.State:
+	case !found && head.At(s.clock.Now()).State != head.State:
 		return head, nil // it was swept meanwhile
 	case err != nil || !found || whole.Fence != head.Fence || whole.Outcome == nil:
 		s.log.Error("outcome is unreadable, its operation counts as unknown", "op", id, "found", found, "err", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/internal/machine"
 )
 
 // An inspector collects remarks.
@@ -120,5 +121,19 @@ func (in *inspector) application(v settings) {
 	default:
 		in.say(refrain.GradeOK, "application", "its connections have synchronous=%d and wait %d ms for the lock",
 			v.synchronous, v.timeout)
+	}
+}
+
+func (in *inspector) fileSystem(path string) {
+	const subject = "file system"
+	switch f, err := machine.FileSystemOf(path); {
+	case err != nil:
+		in.say(refrain.GradeWarn, subject, "cannot be told, and it must be a local disk: %v", err)
+	case f.Remote:
+		in.say(refrain.GradeFault, subject, "%s: SQLite's log needs memory that all processes share: use a local disk", f.Name)
+	case f.Trouble != "":
+		in.say(refrain.GradeWarn, subject, "%s: %s", f.Name, f.Trouble)
+	default:
+		in.say(refrain.GradeOK, subject, "%s", f.Name)
 	}
 }

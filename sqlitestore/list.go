@@ -80,7 +80,7 @@ func (s *Store) listRows(ctx context.Context, query string, from refrain.ID) (al
 		}
 		l := refrain.Listed{}
 		copy(l.ID[:], id)
-		l.Record = s.decode(l.ID, w).At(s.clock.now(recorded))
+		l.Record = s.decode(l.ID, w).At(s.now(recorded))
 		l.Record.Outcome = nil
 		all = append(all, l)
 	}

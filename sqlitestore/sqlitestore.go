@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/internal/machine"
 )
 
 // Config configures a Store. The zero Config works.
@@ -53,7 +54,7 @@ type Store struct {
 	secret      []byte
 	file        os.FileInfo // what was at path when it was opened
 
-	clock clock
+	clock machine.Clock
 	queue queue
 	fault fault
 
@@ -99,14 +100,11 @@ func New(ctx context.Context, db *sql.DB, cfg Config) (*Store, error) {
 
 func open(ctx context.Context, file string, cfg Config) (_ *Store, err error) {
 	s := &Store{
-		path: file, log: cfg.Logger, clock: clock{machine: cfg.machine}, queue: newQueue(),
+		path: file, log: cfg.Logger, clock: machine.Clock{Machine: cfg.machine}, queue: newQueue(),
 		stop: make(chan struct{}), idle: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.clock.machine == nil {
-		s.clock.machine = time.Now
 	}
 	if s.path, err = filepath.Abs(file); err != nil { // so that the same file has one name, whatever the working directory
 		return nil, err

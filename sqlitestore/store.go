@@ -112,8 +112,11 @@ func (s *Store) look(ctx context.Context, id refrain.ID) (refrain.Record, time.T
 	if err != nil {
 		return refrain.Record{}, time.Time{}, s.unread(err)
 	}
-	return s.decode(id, w), s.clock.now(recorded), nil
+	return s.decode(id, w), s.now(recorded), nil
 }
+
+// now returns the store's time. The file says when it was last written to, in microseconds.
+func (s *Store) now(recorded int64) time.Time { return s.clock.NowFrom(time.UnixMicro(recorded)) }
 
 // unread says of an error of a reader's what it means to the caller.
 func (s *Store) unread(err error) error {

@@ -42,7 +42,7 @@ func (w *writer) sweep() (wait time.Duration) {
 // anythingDue looks without the lock.
 func (s *Store) anythingDue() (due bool, err error) {
 	const query = "SELECT EXISTS (SELECT 1 FROM refrain_operations WHERE due <= ?)"
-	err = s.read.QueryRowContext(context.Background(), query, s.clock.now(0).UnixMicro()).Scan(&due)
+	err = s.read.QueryRowContext(context.Background(), query, s.clock.Now().UnixMicro()).Scan(&due)
 	return due, err
 }
 

@@ -21,7 +21,7 @@ type turn struct {
 func (t *turn) begin() error {
 	var recorded int64
 	err := t.conn.QueryRowContext(context.Background(), selectShared).Scan(&t.fence, &recorded)
-	t.now = t.store.clock.now(recorded)
+	t.now = t.store.now(recorded)
 	return err
 }
 

@@ -44,7 +44,7 @@ func (s *Store) settleTx(ctx context.Context, tx *sql.Tx, e *refrain.Settlement)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return refrain.Record{}, unavailable(err)
 	}
-	next, written, err := e.Apply(s.decode(e.ID, w), s.clock.now(recorded))
+	next, written, err := e.Apply(s.decode(e.ID, w), s.now(recorded))
 	if err != nil || !written {
 		return next, err
 	}
@@ -72,7 +72,7 @@ func (s *Store) join(ctx context.Context, tx *sql.Tx) (recorded int64, err error
 			"open the database with _pragma=synchronous(FULL)", refrain.ErrNoTx, synchronous)
 	}
 	var secret []byte
-	now := s.clock.now(0).UnixMicro()
+	now := s.clock.Now().UnixMicro()
 	err = patiently(ctx, func() error { return tx.QueryRowContext(ctx, touchShared, now).Scan(&recorded, &secret) })
 	switch {
 	case missing(err), err == nil && !slices.Equal(secret, s.secret):

@@ -13,6 +13,7 @@ import (
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/internal/machine"
 )
 
 // An inspector collects findings.
@@ -85,6 +86,18 @@ const (
 	minFree  = 128 << 20 // below it the store refuses new claims
 	goodFree = 1 << 30
 )
+
+func (in *inspector) fileSystem(dir string) {
+	const subject = "file system"
+	switch f, err := machine.FileSystemOf(dir); {
+	case err != nil:
+		in.say(refrain.GradeWarn, subject, "cannot be told: %v", err)
+	case f.Trouble != "":
+		in.say(refrain.GradeWarn, subject, "%s: %s", f.Name, f.Trouble)
+	default:
+		in.say(refrain.GradeOK, subject, "%s", f.Name)
+	}
+}
 
 func (in *inspector) room(dir string) {
 	free, err := freeBytes(dir)
