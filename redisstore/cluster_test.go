@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -313,6 +314,8 @@ func TestReplicasThatDoNotConfirm(t *testing.T) {
 		return err == nil
 	})
 	kept := done(t, s, "paid")
+	other := openStore(t, url, Config{AuditEvery: time.Hour})
+	claims(t, other, again(kept), refrain.Replay) // so that it has a connection, which writes nothing from now on
 	if err := replica.Pause(); err != nil {
 		t.Fatal(err)
 	}
@@ -326,8 +329,10 @@ func TestReplicasThatDoNotConfirm(t *testing.T) {
 		}
 	}
 	// What the master alone knows is shown to nobody.
-	if d, err := s.Claim(within(t), again(running)); !isUnavailable(err) {
-		t.Errorf("a replay of what no replica has: got verdict %v and error %v", d.Verdict, err)
+	for what, store := range map[string]*Store{"the same process": s, "another process": other} {
+		if d, err := store.Claim(within(t), again(running)); !isUnavailable(err) {
+			t.Errorf("a replay of what no replica has, to %s: got verdict %v and error %v", what, d.Verdict, err)
+		}
 	}
 	if err := replica.Resume(); err != nil {
 		t.Fatal(err)
@@ -341,6 +346,44 @@ func TestReplicasThatDoNotConfirm(t *testing.T) {
 		t.Error(err)
 	}
 	claims(t, s, again(running), refrain.Replay)
+}
+
+// TestWhatIsConfirmedIsWritten looks into the server's file: a replay writes to it if replicas are to confirm what it shows, for
+// since Redis 7.2 WAIT waits for nothing else, and else it does not.
+func TestWhatIsConfirmedIsWritten(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	plain := openStore(t, server.URL(), Config{})
+	kept := done(t, plain, "paid")
+	waiting := openStore(t, server.URL()+"?wait=1&wait_timeout=1ms", Config{})
+	for _, full := range []string{"0", "1"} {
+		call(t, server, "CONFIG", "SET", "maxmemory", full)
+		before := fileSize(t, server)
+		claims(t, plain, again(kept), refrain.Replay)
+		if now := fileSize(t, server); now != before {
+			t.Errorf("maxmemory %s: a replay has written %d bytes", full, now-before)
+		}
+		if d, err := waiting.Claim(within(t), again(kept)); !isUnavailable(err) || !strings.Contains(err.Error(), "0 of 1 replicas") {
+			t.Errorf("maxmemory %s: got verdict %v and error %v, want that no replica has confirmed it", full, d.Verdict, err)
+		}
+		if fileSize(t, server) == before {
+			t.Errorf("maxmemory %s: a replay that has to be confirmed has written nothing", full)
+		}
+	}
+	if left := call(t, server, "PTTL", plain.names.of(&kept.ID)[0]); left != "-1" {
+		t.Errorf("got a mark that is forgotten in %s ms, want one that stays", left)
+	}
+}
+
+func fileSize(t *testing.T, server *servers.Redis) int64 {
+	t.Helper()
+	_, size, _ := strings.Cut(call(t, server, "INFO", "persistence"), "aof_current_size:")
+	size, _, _ = strings.Cut(size, "\r\n")
+	n, err := strconv.ParseInt(size, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // TestWaitForTheDisk waits until the server's own disk has each transition. Servers that cannot tell are refused.

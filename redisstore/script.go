@@ -61,7 +61,11 @@ func (s *Store) run(ctx context.Context, sc *script, id *refrain.ID, args ...str
 	}
 	keys := s.names.of(id)
 	mark := s.identity.Load().mark
-	args = append([]string{mark}, args...)
+	waits := "0"
+	if s.waits() {
+		waits = "1"
+	}
+	args = append(append([]string{mark}, args...), waits)
 	m, err := s.bounded(ctx, func(ctx context.Context) (rueidis.RedisMessage, error) { return s.exec(ctx, sc, keys[:], args) })
 	if err != nil {
 		return answer{}, err
@@ -146,7 +150,7 @@ func (s *Store) exec(ctx context.Context, sc *script, keys, args []string) (ruei
 
 // send sends it once, and waits for the replicas if told so.
 func (s *Store) send(ctx context.Context, sc *script, named bool, keys, args []string) (rueidis.RedisMessage, error) {
-	if s.cfg.Wait > 0 || s.cfg.WaitFsync {
+	if s.waits() {
 		return s.sendAndWait(ctx, sc, named, keys, args)
 	}
 	return s.client.Do(ctx, sc.command(s.client.B(), named, keys, args)).ToMessage()

@@ -9,6 +9,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
+// waits reports whether what a script does or returns has to be confirmed.
+func (s *Store) waits() bool { return s.cfg.Wait > 0 || s.cfg.WaitFsync }
+
 // sendAndWait sends a script and then, on the same connection, waits for the replicas. It waits also when the script changed
 // nothing: what it returns may be somebody else's write, which is not to be shown before it is safe.
 func (s *Store) sendAndWait(
