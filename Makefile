@@ -75,8 +75,8 @@ crash: ## Kill the real program with SIGKILL again and again (CRASHES, 200)
 	REFRAIN_CRASH_CYCLES=$(CRASHES) go test -count=1 -v -timeout 60m ./cmd/refrain/internal/crashtest
 
 .PHONY: chaos
-chaos: ## Let servers and proxies die, stand still and fail over (ROUNDS, 10, of each), and print a table
-	REFRAIN_CHAOS_ROUNDS=$(ROUNDS) go test -count=1 -v -timeout 120m -run '^TestChaos$$' ./cmd/refrain/internal/crashtest
+chaos: ## Let servers and proxies die, stand still, fail over and be cut off (ROUNDS, 10, of each), and print a table
+	REFRAIN_CHAOS_ROUNDS=$(ROUNDS) go test -count=1 -v -timeout 120m -run '^Test(Chaos|Partitions)$$' ./cmd/refrain/internal/crashtest
 
 .PHONY: kill
 kill: ## Kill a service that finishes operations in its own transactions (KILLS, 1000), on every SQL database

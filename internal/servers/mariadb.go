@@ -17,17 +17,23 @@ import (
 // A MariaDB is a server with an empty database and a user, both named refrain, without a password.
 type MariaDB struct {
 	*Process
-	// Port is where it listens on [Loopback].
+
+	On   *Host
 	Port int
 }
 
 // StartMariaDB starts a server with settings besides its defaults, such as "--log-bin".
 func StartMariaDB(ctx context.Context, dir string, settings ...string) (*MariaDB, error) {
-	return startMariaDB(ctx, dir, "", settings)
+	return Here().StartMariaDB(ctx, dir, settings...)
+}
+
+// StartMariaDB is [StartMariaDB] on another host.
+func (h *Host) StartMariaDB(ctx context.Context, dir string, settings ...string) (*MariaDB, error) {
+	return h.startMariaDB(ctx, dir, "", settings)
 }
 
 // URL names the server's database to mysqlstore.
-func (m *MariaDB) URL() string { return "mysql://refrain@" + Address(m.Port) + "/refrain" }
+func (m *MariaDB) URL() string { return "mysql://refrain@" + m.On.At(m.Port) + "/refrain" }
 
 // mysqlUser is whom Debian's package makes for the server.
 const mysqlUser = "mysql"
@@ -35,7 +41,7 @@ const mysqlUser = "mysql"
 // noAIO has the server do without a resource of the system that is soon used up where many servers run.
 const noAIO = "--innodb-use-native-aio=OFF"
 
-func startMariaDB(ctx context.Context, dir, first string, settings []string) (*MariaDB, error) {
+func (h *Host) startMariaDB(ctx context.Context, dir, first string, settings []string) (*MariaDB, error) {
 	path, err := Find(ctx, "mariadbd", "mariadb-server")
 	if err != nil {
 		return nil, err
@@ -48,12 +54,12 @@ func startMariaDB(ctx context.Context, dir, first string, settings []string) (*M
 	if err != nil {
 		return nil, err
 	}
-	m := &MariaDB{Port: port}
+	m := &MariaDB{On: h, Port: port}
 	m.Process, err = Start(ctx, Command{
-		Name: "mariadb", Path: path, Dir: dir, User: mysqlUser, Ends: syscall.SIGTERM,
+		Name: "mariadb", Path: path, Dir: dir, User: mysqlUser, Host: h, Ends: syscall.SIGTERM,
 		Args: append([]string{
 			"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir, "--init-file=" + filepath.Join(dir, "init.sql"),
-			"--bind-address=" + Loopback, fmt.Sprint("--port=", port), "--socket=" + filepath.Join(dir, "sock"),
+			"--bind-address=" + h.Address, fmt.Sprint("--port=", port), "--socket=" + filepath.Join(dir, "sock"),
 			"--pid-file=" + filepath.Join(dir, "pid"), "--skip-name-resolve", "--innodb-buffer-pool-size=256M",
 			"--innodb-log-file-size=256M", "--max-connections=400", noAIO,
 		}, settings...),
@@ -84,14 +90,13 @@ func initMariaDB(ctx context.Context, dir, data, first string) error {
 		return fmt.Errorf("%w: %s", err, out[:min(len(out), 2000)]) // what is behind is advice
 	}
 	statements := "SET sql_log_bin = 0;\nCREATE DATABASE IF NOT EXISTS refrain;\n" +
-		"CREATE USER IF NOT EXISTS refrain@'" + Loopback + "';\n" +
-		"GRANT ALL ON *.* TO refrain@'" + Loopback + "' WITH GRANT OPTION;\n" + first
+		"CREATE USER IF NOT EXISTS refrain@'%';\nGRANT ALL ON *.* TO refrain@'%' WITH GRANT OPTION;\n" + first
 	return os.WriteFile(filepath.Join(dir, "init.sql"), []byte(statements), 0o644)
 }
 
 // greets waits for the packet that the server sends first: of its version, after five bytes, not of an error.
 func (m *MariaDB) greets(ctx context.Context) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", Address(m.Port))
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.On.At(m.Port))
 	if err != nil {
 		return err
 	}

@@ -12,9 +12,14 @@ import (
 // StartMariaDBReplica starts a server that follows another and confirms every commit to it (semi-synchronous replication). The
 // primary must have been started with [SemiSyncPrimary].
 func StartMariaDBReplica(ctx context.Context, dir string, primary *MariaDB, settings ...string) (*MariaDB, error) {
+	return Here().StartMariaDBReplica(ctx, dir, primary, settings...)
+}
+
+// StartMariaDBReplica is [StartMariaDBReplica] on another host.
+func (h *Host) StartMariaDBReplica(ctx context.Context, dir string, primary *MariaDB, settings ...string) (*MariaDB, error) {
 	follow := fmt.Sprintf("CHANGE MASTER TO MASTER_HOST='%s', MASTER_PORT=%d, MASTER_USER='refrain', MASTER_CONNECT_RETRY=1, "+
-		"MASTER_USE_GTID=slave_pos;\nSTART SLAVE;\n", Loopback, primary.Port)
-	return startMariaDB(ctx, dir, follow, append([]string{
+		"MASTER_USE_GTID=slave_pos;\nSTART SLAVE;\n", primary.On.Address, primary.Port)
+	return h.startMariaDB(ctx, dir, follow, append([]string{
 		"--server-id=2", "--log-bin", "--log-slave-updates", "--sync-binlog=1", "--rpl-semi-sync-slave-enabled=ON",
 		semiSyncPoint, semiSyncTimeout,
 	}, settings...))
@@ -60,7 +65,9 @@ func (m *MariaDB) Call(ctx context.Context, statements string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	args := []string{"--no-defaults", "--protocol=tcp", "-h", Loopback, "-P", strconv.Itoa(m.Port), "-u", "refrain", "-e", statements}
+	args := []string{
+		"--no-defaults", "--protocol=tcp", "-h", m.On.Address, "-P", strconv.Itoa(m.Port), "-u", "refrain", "-e", statements,
+	}
 	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("calling %s: %w: %s", m.Name, err, out)

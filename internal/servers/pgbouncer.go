@@ -60,4 +60,4 @@ max_client_conn = 1000
 }
 
 // URL returns that of a database behind it.
-func (p *PgBouncer) URL(database string) string { return postgresURL(p.Port, database) }
+func (p *PgBouncer) URL(database string) string { return postgresURL(Address(p.Port), database) }

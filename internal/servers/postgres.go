@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -15,6 +16,8 @@ const postgresUser = "postgres"
 // A Postgres is a PostgreSQL server, or a standby of one. Its superuser postgres needs no password.
 type Postgres struct {
 	*Process
+
+	On   *Host
 	Port int
 	Data string // its data directory
 }
@@ -22,6 +25,11 @@ type Postgres struct {
 // StartPostgres makes a new database cluster in dir and starts a server on it. Settings are name=value, as in its configuration
 // file.
 func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgres, error) {
+	return Here().StartPostgres(ctx, dir, settings...)
+}
+
+// StartPostgres is [StartPostgres] on another host.
+func (h *Host) StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgres, error) {
 	data := filepath.Join(dir, "postgres")
 	if err := Own(dir, postgresUser); err != nil {
 		return nil, err
@@ -30,23 +38,37 @@ func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgr
 	if err != nil {
 		return nil, err
 	}
-	return startPostgres(ctx, dir, "postgres", settings)
+	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(neighbours), 0o600); err != nil {
+		return nil, err
+	}
+	return h.startPostgres(ctx, dir, "postgres", settings)
 }
+
+// neighbours are whom a server trusts: those in its own network, which is the loopback interface or a [LAN].
+const neighbours = `
+local all,replication all trust
+host  all,replication all samenet trust
+`
 
 // StartStandby makes a copy of the server in dir and starts it as a streaming standby of that name.
 func (p *Postgres) StartStandby(ctx context.Context, dir, name string, settings ...string) (*Postgres, error) {
+	return p.On.StartStandby(ctx, dir, name, p, settings...)
+}
+
+// StartStandby is [Postgres.StartStandby] on another host than the primary's.
+func (h *Host) StartStandby(ctx context.Context, dir, name string, primary *Postgres, settings ...string) (*Postgres, error) {
 	if err := Own(dir, postgresUser); err != nil {
 		return nil, err
 	}
-	from := fmt.Sprintf("host=%s port=%d user=postgres application_name=%s", Loopback, p.Port, name)
+	from := fmt.Sprintf("host=%s port=%d user=postgres application_name=%s", primary.On.Address, primary.Port, name)
 	err := runPostgres(ctx, "pg_basebackup", "-D", filepath.Join(dir, name), "-d", from, "-R", "-X", "stream", "-c", "fast")
 	if err != nil {
 		return nil, err
 	}
-	return startPostgres(ctx, dir, name, settings)
+	return h.startPostgres(ctx, dir, name, settings)
 }
 
-func startPostgres(ctx context.Context, dir, name string, settings []string) (*Postgres, error) {
+func (h *Host) startPostgres(ctx context.Context, dir, name string, settings []string) (*Postgres, error) {
 	path, err := Find(ctx, "postgres", "postgresql")
 	if err != nil {
 		return nil, err
@@ -56,7 +78,7 @@ func startPostgres(ctx context.Context, dir, name string, settings []string) (*P
 		return nil, err
 	}
 	data := filepath.Join(dir, name)
-	args := []string{"-D", data, "-c", "port=" + strconv.Itoa(port), "-c", "listen_addresses=" + Loopback, "-k", dir}
+	args := []string{"-D", data, "-c", "port=" + strconv.Itoa(port), "-c", "listen_addresses=" + h.Address, "-k", dir}
 	for _, s := range settings {
 		args = append(args, "-c", s)
 	}
@@ -65,22 +87,23 @@ func startPostgres(ctx context.Context, dir, name string, settings []string) (*P
 		return nil, err
 	}
 	p, err := Start(ctx, Command{
-		Name: name, Path: path, Args: args, Dir: dir, User: postgresUser, // SIGINT, the usual one, ends it without waiting for clients
+		Name: name, Path: path, Args: args, Dir: dir, User: postgresUser, Host: h,
+		Ends: os.Interrupt, // without waiting for clients
 		Ready: func(ctx context.Context) error {
-			return exec.CommandContext(ctx, ready, "-q", "-h", Loopback, "-p", strconv.Itoa(port)).Run()
+			return exec.CommandContext(ctx, ready, "-q", "-h", h.Address, "-p", strconv.Itoa(port)).Run()
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Postgres{Process: p, Port: port, Data: data}, nil
+	return &Postgres{Process: p, On: h, Port: port, Data: data}, nil
 }
 
 // URL returns that of a database of the server.
-func (p *Postgres) URL(database string) string { return postgresURL(p.Port, database) }
+func (p *Postgres) URL(database string) string { return postgresURL(p.On.At(p.Port), database) }
 
-func postgresURL(port int, database string) string {
-	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", Address(port), database)
+func postgresURL(address, database string) string {
+	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", address, database)
 }
 
 // Promote makes a standby the primary, and waits until it is.

@@ -19,6 +19,7 @@ type Command struct {
 	Args []string //
 	Dir  string   // where it runs
 	User string   // whom it runs as, if this process is root's; "" is root
+	Host *Host    // where it runs; nil is [Here]
 	// Ends is the signal that asks it to end. If nil, os.Interrupt.
 	Ends os.Signal
 	// Ready reports, by nil, that the server takes requests. It is asked again and again.
@@ -58,9 +59,10 @@ func (p *Process) launch() error {
 		return err
 	}
 	defer out.Close()
-	cmd := exec.Command(p.Path, p.Args...)
+	user, path, args := p.Host.as(p.User, p.Path, p.Args)
+	cmd := exec.Command(path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, out, out
-	if cmd.SysProcAttr, err = attributes(p.User); err != nil {
+	if cmd.SysProcAttr, err = attributes(user); err != nil {
 		return err
 	}
 	started, done := make(chan error), make(chan struct{})

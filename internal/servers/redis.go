@@ -19,36 +19,41 @@ import (
 type Redis struct {
 	*Process
 
+	On   *Host
 	Port int
 }
 
 // StartRedis starts a Redis server. The settings are as in a configuration file, a name and its value one after the other; they
 // come after those that the server has anyway.
 func StartRedis(ctx context.Context, dir string, settings ...string) (*Redis, error) {
+	return Here().StartRedis(ctx, dir, settings...)
+}
+
+// StartRedis is [StartRedis] on another host.
+func (h *Host) StartRedis(ctx context.Context, dir string, settings ...string) (*Redis, error) {
 	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	return startRedis(ctx, "redis-"+strconv.Itoa(port), dir, port, settings...)
+	return h.startRedis(ctx, "redis-"+strconv.Itoa(port), dir, port, settings...)
 }
 
-func startRedis(ctx context.Context, name, dir string, port int, settings ...string) (*Redis, error) {
+func (h *Host) startRedis(ctx context.Context, name, dir string, port int, settings ...string) (*Redis, error) {
 	path, err := Find(ctx, "redis-server", "redis-server")
 	if err != nil {
 		return nil, err
 	}
 	args := []string{
-		"--port", strconv.Itoa(port), "--bind", Loopback, "--dir", dir, "--dbfilename", name + ".rdb",
+		"--port", strconv.Itoa(port), "--bind", h.Address, "--protected-mode", "no", "--dir", dir, "--dbfilename", name + ".rdb",
 		"--appendonly", "yes", "--appenddirname", name + ".aof", "--save", "", "--enable-debug-command", "local",
 		"--shutdown-on-sigint", "nosave now force", // a server that is told in the wrong moment does not end else
 	}
 	for i := 0; i+1 < len(settings); i += 2 {
 		args = append(args, "--"+settings[i], settings[i+1])
 	}
-	r := &Redis{Port: port}
+	r := &Redis{On: h, Port: port}
 	r.Process, err = Start(ctx, Command{
-		Name: name, Path: path, Args: args, Dir: dir,
-		Ready: func(ctx context.Context) error { return ping(ctx, port) },
+		Name: name, Path: path, Args: args, Dir: dir, Host: h, Ready: r.ping,
 	})
 	if err != nil {
 		return nil, err
@@ -57,9 +62,9 @@ func startRedis(ctx context.Context, name, dir string, port int, settings ...str
 }
 
 // ping asks a server whether it takes requests.
-func ping(ctx context.Context, port int) error {
+func (r *Redis) ping(ctx context.Context) error {
 	d := net.Dialer{Timeout: time.Second}
-	c, err := d.DialContext(ctx, "tcp", Address(port))
+	c, err := d.DialContext(ctx, "tcp", r.address())
 	if err != nil {
 		return err
 	}
@@ -76,24 +81,22 @@ func ping(ctx context.Context, port int) error {
 }
 
 // URL returns what a Redis client calls the server.
-func (r *Redis) URL() string { return "redis://" + Address(r.Port) }
+func (r *Redis) URL() string { return "redis://" + r.address() }
+
+func (r *Redis) address() string { return r.On.At(r.Port) }
 
 // Call gives the server a command, and returns the reply as redis-cli prints it.
 func (r *Redis) Call(ctx context.Context, command ...string) (string, error) {
-	return redisCLI(ctx, r.Port, command...)
-}
-
-func redisCLI(ctx context.Context, port int, args ...string) (string, error) {
 	path, err := Find(ctx, "redis-cli", "redis-tools")
 	if err != nil {
 		return "", err
 	}
-	args = append([]string{"-h", Loopback, "-p", strconv.Itoa(port), "-e"}, args...)
+	args := append([]string{"-h", r.On.Address, "-p", strconv.Itoa(r.Port), "-e"}, command...)
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(args[5:], " "), err, out)
+		return "", fmt.Errorf("%s %s: %w: %s", filepath.Base(path), strings.Join(command, " "), err, out)
 	}
 	return strings.TrimSpace(string(out)), nil
 }

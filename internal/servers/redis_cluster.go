@@ -35,7 +35,7 @@ func (c *RedisCluster) start(ctx context.Context, dir string, settings []string)
 			"cluster-enabled", "yes", "cluster-config-file", name + ".nodes", "cluster-node-timeout", "1000",
 			"repl-diskless-sync-delay", "0",
 		}, settings...)
-		r, err := startRedis(ctx, name, dir, port, own...)
+		r, err := Here().startRedis(ctx, name, dir, port, own...)
 		if err != nil {
 			return err
 		}

@@ -22,36 +22,41 @@ type RedisSentinel struct {
 // StartRedisSentinel starts a master, two replicas and three sentinels, which take a master that does not answer for half a
 // second for dead. The settings are those of the three servers.
 func StartRedisSentinel(ctx context.Context, dir string, settings ...string) (*RedisSentinel, error) {
+	return StartRedisSentinelOn(ctx, dir, [3]*Host{Here(), Here(), Here()}, settings...)
+}
+
+// StartRedisSentinelOn is [StartRedisSentinel] on three hosts: a server and a sentinel on each.
+func StartRedisSentinelOn(ctx context.Context, dir string, hosts [3]*Host, settings ...string) (*RedisSentinel, error) {
 	s := &RedisSentinel{}
-	if err := s.start(ctx, dir, settings); err != nil {
+	if err := s.start(ctx, dir, hosts, settings); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-func (s *RedisSentinel) start(ctx context.Context, dir string, settings []string) error {
-	for range 3 {
+func (s *RedisSentinel) start(ctx context.Context, dir string, hosts [3]*Host, settings []string) error {
+	for _, h := range hosts {
 		own := append([]string{"repl-diskless-sync-delay", "0"}, settings...)
 		if len(s.Servers) > 0 {
-			own = append(own, "replicaof", Loopback+" "+strconv.Itoa(s.Servers[0].Port))
+			own = append(own, "replicaof", hosts[0].Address+" "+strconv.Itoa(s.Servers[0].Port))
 		}
-		r, err := StartRedis(ctx, dir, own...)
+		r, err := h.StartRedis(ctx, dir, own...)
 		if err != nil {
 			return err
 		}
 		s.Servers = append(s.Servers, r)
 	}
-	for range 3 {
-		r, err := startSentinel(ctx, dir, s.Servers[0].Port)
+	for _, h := range hosts {
+		r, err := h.startSentinel(ctx, dir, s.Servers[0])
 		if err != nil {
 			return err
 		}
 		s.Sentinels = append(s.Sentinels, r)
 	}
-	return eventually(ctx, "the sentinels to know each other and the replicas", s.ready)
+	return eventually(ctx, "the sentinels to know each other and the replicas", s.Ready)
 }
 
-func startSentinel(ctx context.Context, dir string, master int) (*Redis, error) {
+func (h *Host) startSentinel(ctx context.Context, dir string, master *Redis) (*Redis, error) {
 	port, err := FreePort()
 	if err != nil {
 		return nil, err
@@ -60,7 +65,7 @@ func startSentinel(ctx context.Context, dir string, master int) (*Redis, error) 
 	file := filepath.Join(dir, name+".conf")
 	text := fmt.Sprintf("port %d\nbind %s\ndir %s\n"+
 		"sentinel monitor %s %s %d 2\nsentinel down-after-milliseconds %[4]s 500\nsentinel failover-timeout %[4]s 3000\n",
-		port, Loopback, dir, SentinelMaster, Loopback, master)
+		port, h.Address, dir, SentinelMaster, master.On.Address, master.Port)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -68,16 +73,14 @@ func startSentinel(ctx context.Context, dir string, master int) (*Redis, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{Port: port}
-	r.Process, err = Start(ctx, Command{
-		Name: name, Path: path, Args: []string{file}, Dir: dir,
-		Ready: func(ctx context.Context) error { return ping(ctx, port) },
-	})
+	r := &Redis{On: h, Port: port}
+	r.Process, err = Start(ctx, Command{Name: name, Path: path, Args: []string{file}, Dir: dir, Host: h, Ready: r.ping})
 	return r, err
 }
 
-// ready reports whether every sentinel knows two replicas that are in step, and two other sentinels.
-func (s *RedisSentinel) ready(ctx context.Context) error {
+// Ready reports, by nil, that every sentinel knows two replicas and two other sentinels, and that two replicas are in step with
+// the master.
+func (s *RedisSentinel) Ready(ctx context.Context) error {
 	for _, r := range s.Sentinels {
 		known, err := r.Call(ctx, "SENTINEL", "MASTER", SentinelMaster)
 		if err != nil {
@@ -91,7 +94,11 @@ func (s *RedisSentinel) ready(ctx context.Context) error {
 			}
 		}
 	}
-	state, err := s.Servers[0].Call(ctx, "INFO", "replication")
+	master, err := s.Master(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := master.Call(ctx, "INFO", "replication")
 	if err == nil && strings.Count(state, "state=online") != 2 {
 		err = errors.New("the replicas are not in step yet")
 	}
@@ -102,24 +109,27 @@ func (s *RedisSentinel) ready(ctx context.Context) error {
 func (s *RedisSentinel) URL() string {
 	addresses := make([]string, 0, len(s.Sentinels))
 	for _, r := range s.Sentinels {
-		addresses = append(addresses, Address(r.Port))
+		addresses = append(addresses, r.address())
 	}
 	return "redis+sentinel://" + strings.Join(addresses, ",") + "/" + SentinelMaster
 }
 
-// Master returns the server that the sentinels take for the master now.
+// Master returns the server that most sentinels take for the master now.
 func (s *RedisSentinel) Master(ctx context.Context) (*Redis, error) {
-	address, err := s.Sentinels[0].Call(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SentinelMaster)
-	if err != nil {
-		return nil, err
+	votes := map[string]int{}
+	for _, r := range s.Sentinels {
+		address, err := r.Call(ctx, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SentinelMaster)
+		if err != nil {
+			return nil, err
+		}
+		votes[strings.Join(strings.Fields(address), ":")]++
 	}
-	_, port, _ := strings.Cut(address, "\n")
 	for _, r := range s.Servers {
-		if strconv.Itoa(r.Port) == strings.TrimSpace(port) {
+		if votes[r.address()] > len(s.Sentinels)/2 {
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("the sentinels name a master that is none of theirs: %s", address)
+	return nil, fmt.Errorf("the sentinels do not agree on a master of theirs: %v", votes)
 }
 
 // Stop ends all of them.

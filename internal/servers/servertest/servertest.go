@@ -27,6 +27,9 @@ func Start[S interface{ Stop() error }](tb testing.TB, start func(ctx context.Co
 		}
 		tb.Skip(missing)
 	}
+	if unable := (*servers.Unable)(nil); errors.As(err, &unable) {
+		tb.Skip(unable)
+	}
 	if err != nil {
 		tb.Fatal(err)
 	}

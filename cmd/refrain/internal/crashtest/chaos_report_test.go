@@ -3,12 +3,13 @@
 package crashtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
-	"text/tabwriter"
 )
 
 // A row is what a campaign came to.
@@ -31,19 +32,27 @@ func report(r row) {
 	rows.all = append(rows.all, r)
 }
 
-// writeReport writes the table of all campaigns, if there were any.
+// writeReport writes the table of all campaigns, as docs/guarantees.md has it, if there were any.
 func writeReport(out io.Writer) {
 	if len(rows.all) == 0 {
 		return
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "store\ttier\tfault\trounds\tlanded\toperations\tpaid\tunknown\tcharged twice\toutcomes lost\t")
+	slices.SortStableFunc(rows.all, func(a, b row) int { return cmp.Or(cmp.Compare(a.store, b.store), cmp.Compare(a.fault, b.fault)) })
+	fmt.Fprint(out, "| store | fault | rounds | felt | operations | ended unknown | charged twice | outcomes lost |\n"+
+		"|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows.all {
 		v := &r.verdict
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
-			r.store, r.tier, r.fault, r.rounds, r.landed, v.operations, v.paid, v.unknown, v.twice, v.lost)
+		fmt.Fprintf(out, "| %s (%s) | %s | %d | %d | %d | %d | %s | %s |\n", r.store, r.tier, r.fault, r.rounds, r.landed,
+			v.operations, v.unknown, share(v.twice, v.operations), share(v.lost, v.operations))
 	}
-	_ = w.Flush()
+}
+
+// share says how many of all they are, and how large a part if there are any.
+func share(n, all int) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%.1f %%)", n, 100*float64(n)/float64(all))
 }
 
 func migrate(t *testing.T, url string) {

@@ -47,18 +47,26 @@ func (c *campaign) counts() counts { return counts{c.broken.Load(), c.closed.Loa
 // What is not lossy charges nothing twice and loses no outcome. What the others do is counted.
 func TestChaos(t *testing.T) { //nolint:tparallel // each campaign has three proxies and up to six servers
 	t.Parallel()
-	rounds := int(number(t, "REFRAIN_CHAOS_ROUNDS", 1))
 	for _, e := range engines() {
-		for _, f := range append(proxyFaults(), e.faults...) {
-			t.Run(e.name+"/"+f.name, func(t *testing.T) {
-				random := seeded(t)
-				url := e.start(t)
-				c := &campaign{bench: newFleet(t, chaosFile, url, 3), random: random}
-				c.client.Tries = 400
-				c.client.Patience = 5 * time.Second
-				c.run(&f, e, rounds)
-			})
-		}
+		e.faults = append(proxyFaults(), e.faults...)
+		e.run(t)
+	}
+}
+
+// run lets each of its faults strike, one after the other.
+func (e *engine) run(t *testing.T) {
+	t.Helper()
+	rounds := int(number(t, "REFRAIN_CHAOS_ROUNDS", 1))
+	for _, f := range e.faults {
+		t.Run(e.name+"/"+f.name, func(t *testing.T) {
+			random := seeded(t)
+			e.site = here(3)
+			url := e.start(t)
+			c := &campaign{bench: newFleet(t, chaosFile, url, e.site), random: random}
+			c.client.Tries = 400
+			c.client.Patience = 5 * time.Second
+			c.run(&f, e, rounds)
+		})
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/sidecar"
 )
 
 // A told is what a client read of an answer.
@@ -35,10 +37,10 @@ func TestCrashCutUpstream(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
 	upstream := startCutter(t, rand.New(rand.NewPCG(random.Uint64(), 1)))
-	proxy := startProxy(t, "http://"+upstream.listener.Addr().String(), `defaults:
+	proxy := startProxy(t, sidecar.Config{Upstream: "http://" + upstream.listener.Addr().String(), File: `defaults:
   in_flight: { wait: 0s }
   timeout: 20s
-`, "")
+`})
 	const n = 1000
 	bodies := make([]string, n)
 	for i := range bodies {

@@ -17,6 +17,7 @@ type engine struct {
 	lossy      bool // its faults may take what was acknowledged
 	// start starts its servers and returns the store's URL.
 	start  func(t *testing.T) string
+	site   site // where the proxies run, which start may change
 	faults []fault
 }
 

@@ -4,15 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,106 +88,7 @@ type bench struct {
 // newBench starts a bench of one proxy on the embedded store.
 func newBench(t *testing.T, file string) *bench {
 	t.Helper()
-	return newFleet(t, file, "", 1)
-}
-
-// newFleet starts a bench of n proxies on one store, which clients ask in turn.
-func newFleet(t *testing.T, file, store string, n int) *bench {
-	t.Helper()
-	ledger, err := payments.OpenLedger(filepath.Join(t.TempDir(), "ledger"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{t: t, ledger: ledger, api: payments.NewAPI(ledger, took)}
-	server := httptest.NewServer(b.api)
-	t.Cleanup(func() {
-		server.Close()
-		_ = ledger.Close()
-	})
-	turns := &inTurn{}
-	for range n {
-		p := startProxy(t, server.URL, file, store)
-		b.fleet = append(b.fleet, p)
-		turns.hosts = append(turns.hosts, strings.TrimPrefix(p.URL(), "http://")) // a restart changes nothing about it
-	}
-	b.proxy = b.fleet[0]
-	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	t.Cleanup(transport.CloseIdleConnections)
-	turns.base = transport
-	b.client = payments.Client{
-		URL: b.proxy.URL(), Tries: 60, Pause: 10 * time.Millisecond,
-		Transport: &witness{base: turns, broken: &b.broken, closed: &b.closed},
-	}
-	return b
-}
-
-func startProxy(t *testing.T, upstream, file, store string) *sidecar.Proxy {
-	t.Helper()
-	p, err := sidecar.Start(t.Context(), sidecar.Config{
-		Executable: binary, Upstream: upstream, Dir: t.TempDir(), File: file, Store: store,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.Kill()
-		if t.Failed() {
-			t.Logf("the proxy's last words:\n%s", p.Log())
-		}
-	})
-	return p
-}
-
-// inTurn sends each request to the next proxy of a fleet.
-type inTurn struct {
-	base  http.RoundTripper
-	hosts []string
-	next  atomic.Int64
-}
-
-// RoundTrip implements http.RoundTripper.
-func (f *inTurn) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.URL.Host = f.hosts[int(f.next.Add(1))%len(f.hosts)]
-	return f.base.RoundTrip(req)
-}
-
-// A witness counts the requests whose connection broke after they had left, and those that were refused.
-type witness struct {
-	base           http.RoundTripper
-	broken, closed *atomic.Int64
-}
-
-// RoundTrip implements http.RoundTripper.
-func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
-	var left atomic.Bool
-	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		WroteRequest: func(info httptrace.WroteRequestInfo) { left.Store(info.Err == nil) },
-	})
-	resp, err := w.base.RoundTrip(req.WithContext(ctx))
-	if err != nil && left.Load() {
-		w.broken.Add(1)
-	}
-	if err == nil && resp.StatusCode == http.StatusServiceUnavailable {
-		w.closed.Add(1)
-	}
-	return resp, err
-}
-
-// An op is one operation and what its clients were told.
-type op struct {
-	key  string
-	told []payments.Result
-}
-
-// paid returns a success that the store promised to keep, or nil.
-func (o *op) paid() *payments.Result {
-	for i := range o.told {
-		if r := &o.told[i]; r.Kind == payments.Paid && r.Header.Get("Idempotency-Status") != "unrecorded" {
-			return r
-		}
-	}
-	return nil
+	return newFleet(t, file, "", here(1))
 }
 
 // pay lets clients pay for a new operation, all at once.
@@ -253,106 +150,4 @@ func (b *bench) await(what string, condition func() bool) {
 			b.t.Fatalf("waited 30 s in vain for %s", what)
 		}
 	}
-}
-
-// check sets what the clients were told against the ledger, and asks again about every operation since the given one.
-func (b *bench) check(since int) {
-	b.t.Helper()
-	v := b.judge(since)
-	const shown = 10
-	for _, f := range v.faults[:min(len(v.faults), shown)] {
-		b.t.Error(f)
-	}
-	if len(v.faults) > shown {
-		b.t.Errorf("and %d more", len(v.faults)-shown)
-	}
-}
-
-// A verdict is what the ledger and the clients say of some operations.
-type verdict struct {
-	operations, paid, unknown int
-	twice                     int // operations that were charged more than once
-	lost                      int // operations that a client was told of, and whose answer is not replayed
-	faults                    []string
-}
-
-// judge asks again about every operation since the given one, once the API is at rest.
-func (b *bench) judge(since int) (v verdict) {
-	b.t.Helper()
-	b.await("the API to come to rest", func() bool { return b.api.InFlight() == 0 })
-	again := make([]payments.Result, len(b.ops)-since)
-	var wg sync.WaitGroup
-	turns := make(chan struct{}, 16)
-	for i, o := range b.ops[since:] {
-		turns <- struct{}{}
-		wg.Go(func() {
-			again[i] = b.ask(o.key)
-			<-turns
-		})
-	}
-	wg.Wait()
-	ids := make(map[string][]string)
-	for _, c := range b.ledger.Charges() {
-		ids[c.Reference] = append(ids[c.Reference], c.ID)
-	}
-	for i, o := range b.ops[since:] {
-		faults := o.faults(ids[o.key], &again[i])
-		v.faults = append(v.faults, faults...)
-		v.operations++
-		switch {
-		case o.paid() != nil:
-			v.paid++
-			v.lost += min(1, len(faults))
-		case again[i].Kind == payments.Unknown:
-			v.unknown++
-		}
-	}
-	for key, ids := range ids {
-		if len(ids) > 1 {
-			v.twice++
-			v.faults = append(v.faults, fmt.Sprintf("%s: charged %d times: %v", key, len(ids), ids))
-		}
-	}
-	return v
-}
-
-// faults returns what is wrong with one operation, whose charges are ids, and the answer to asking about it again.
-func (o *op) faults(ids []string, again *payments.Result) (faults []string) {
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Sprintf("%s: "+format, append([]any{o.key}, args...)...))
-	}
-	for i := range o.told {
-		r := &o.told[i]
-		switch r.Kind {
-		case payments.Unanswered:
-			fault("no verdict after %d tries; last heard: %d %s, %v", r.Tries, r.Status, r.Body, r.Err)
-		case payments.Refused:
-			fault("refused: %d %s", r.Status, r.Body)
-		case payments.Paid:
-			if c, err := r.Charge(); err != nil || len(ids) != 1 || c.ID != ids[0] {
-				fault("told of charge %q (%v), the ledger has %v", c.ID, err, ids)
-			}
-		}
-	}
-	first := o.paid()
-	switch {
-	case first == nil && again.Kind != payments.Unknown && again.Kind != payments.Paid:
-		fault("asked again: got %v, %d %s, want unknown, or paid by a late finish", again.Kind, again.Status, again.Body)
-	case first == nil:
-	case again.Kind != payments.Paid || again.Header.Get("Idempotent-Replayed") != "true":
-		fault("paid, and asked again: got %d %s, want a replay", again.Status, again.Body)
-	case again.Status != first.Status || string(again.Body) != string(first.Body):
-		fault("got replay %d %s, want %d %s", again.Status, again.Body, first.Status, first.Body)
-	}
-	return faults
-}
-
-// successes returns how many of the operations since the given one were paid for.
-func (b *bench) successes(since int) (n int) {
-	for _, o := range b.ops[since:] {
-		if o.paid() != nil {
-			n++
-		}
-	}
-	return n
 }

@@ -14,20 +14,21 @@ import (
 // A mariadbs is a MariaDB server and a replica that has every commit before anyone sees it, behind one address.
 type mariadbs struct {
 	t                *testing.T
+	on               [2]*servers.Host
 	board            *switchboard
 	primary, replica *servers.MariaDB
 	started          int // how many servers there have been
 }
 
-func startMariadbs(t *testing.T) *mariadbs {
+func startMariadbs(t *testing.T, on [2]*servers.Host) *mariadbs {
 	t.Helper()
-	p := &mariadbs{t: t, started: 1}
+	p := &mariadbs{t: t, on: on, started: 1}
 	p.primary = servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
-		return servers.StartMariaDB(ctx, dir, servers.SemiSyncPrimary()...)
+		return on[0].StartMariaDB(ctx, dir, servers.SemiSyncPrimary()...)
 	})
 	p.follow()
 	migrate(t, p.primary.URL()) // not before there is a replica: nobody would confirm it
-	p.board = newSwitchboard(t, servers.Address(p.primary.Port))
+	p.board = newSwitchboard(t, on[0].At(p.primary.Port))
 	return p
 }
 
@@ -36,7 +37,7 @@ func (p *mariadbs) follow() {
 	p.t.Helper()
 	p.started++
 	p.replica = servertest.Start(p.t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
-		return servers.StartMariaDBReplica(ctx, dir, p.primary, fmt.Sprint("--server-id=", p.started), "--read-only=ON")
+		return p.on[1].StartMariaDBReplica(ctx, dir, p.primary, fmt.Sprint("--server-id=", p.started), "--read-only=ON")
 	})
 }
 
@@ -48,7 +49,7 @@ func (p *mariadbs) failOver(ctx context.Context) error {
 	if err := p.replica.Promote(ctx); err != nil {
 		return err
 	}
-	p.board.connect(servers.Address(p.replica.Port))
+	p.board.connect(p.replica.On.At(p.replica.Port))
 	p.primary = p.replica
 	p.follow()
 	return nil
@@ -59,7 +60,7 @@ func mariadbPair() *engine {
 	return &engine{
 		name: "mariadb, semi-synchronous replica", tier: "strict",
 		start: func(t *testing.T) string {
-			p = startMariadbs(t)
+			p = startMariadbs(t, [2]*servers.Host{servers.Here(), servers.Here()})
 			return fmt.Sprintf("mysql://refrain@%s/refrain", p.board.address())
 		},
 		faults: []fault{{"promotion of the replica", func(c *campaign) error { return p.failOver(c.t.Context()) }, refused}},

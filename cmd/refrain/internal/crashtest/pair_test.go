@@ -14,6 +14,7 @@ import (
 // A pair is a PostgreSQL server and its streaming standby, behind one address.
 type pair struct {
 	t                *testing.T
+	on               [2]*servers.Host
 	board            *switchboard
 	settings         []string
 	primary, standby *servers.Postgres
@@ -21,11 +22,11 @@ type pair struct {
 }
 
 // startPair starts the two; the settings come after the schema is made, for some let nothing be written without a standby.
-func startPair(t *testing.T, settings ...string) *pair {
+func startPair(t *testing.T, on [2]*servers.Host, settings ...string) *pair {
 	t.Helper()
-	p := &pair{t: t, settings: settings}
+	p := &pair{t: t, on: on, settings: settings}
 	p.primary = servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
-		return servers.StartPostgres(ctx, dir)
+		return on[0].StartPostgres(ctx, dir)
 	})
 	migrate(t, p.primary.URL("postgres"))
 	for _, s := range settings {
@@ -38,7 +39,7 @@ func startPair(t *testing.T, settings ...string) *pair {
 		t.Fatal(err)
 	}
 	p.follow()
-	p.board = newSwitchboard(t, servers.Address(p.primary.Port))
+	p.board = newSwitchboard(t, on[0].At(p.primary.Port))
 	return p
 }
 
@@ -47,7 +48,7 @@ func (p *pair) follow() {
 	p.t.Helper()
 	p.standbys++
 	p.standby = servertest.Start(p.t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
-		return p.primary.StartStandby(ctx, dir, fmt.Sprint("standby", p.standbys), p.settings...)
+		return p.on[1].StartStandby(ctx, dir, fmt.Sprint("standby", p.standbys), p.primary, p.settings...)
 	})
 }
 
@@ -59,7 +60,7 @@ func (p *pair) failOver(ctx context.Context) error {
 	if err := p.standby.Promote(ctx); err != nil {
 		return err
 	}
-	p.board.connect(servers.Address(p.standby.Port))
+	p.board.connect(p.standby.On.At(p.standby.Port))
 	p.primary = p.standby
 	p.follow()
 	return nil
@@ -74,7 +75,7 @@ func postgresPair(inStep bool) *engine {
 		e.name, e.tier, settings = "postgres, synchronous standby", "strict", []string{"synchronous_standby_names=*"}
 	}
 	e.start = func(t *testing.T) string {
-		p = startPair(t, settings...)
+		p = startPair(t, [2]*servers.Host{servers.Here(), servers.Here()}, settings...)
 		return fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", p.board.address())
 	}
 	e.faults = []fault{{"promotion of the standby", func(c *campaign) error { return p.failOver(c.t.Context()) }, refused}}

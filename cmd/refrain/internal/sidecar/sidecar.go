@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/refrain-dev/refrain/internal/servers"
 )
 
 // Config says what to run.
@@ -28,6 +30,8 @@ type Config struct {
 	Store string
 	// File is the text of the configuration file.
 	File string
+	// Host is where it runs and listens. If nil, it is this machine.
+	Host *servers.Host
 }
 
 // A Proxy is a refrain proxy in a child process. One goroutine at a time may use it.
@@ -43,10 +47,11 @@ type Proxy struct {
 // startTimeout bounds how long a proxy may take until it is ready.
 const startTimeout = 20 * time.Second
 
-// Start runs a proxy on free ports of the loopback interface, and returns when it is ready. ctx bounds the wait; the
+// Start runs a proxy on free ports of its host, and returns when it is ready. ctx bounds the wait; the
 // process lives until it is killed.
 func Start(ctx context.Context, cfg Config) (*Proxy, error) {
-	p := &Proxy{cfg: cfg, listen: "127.0.0.1:0", admin: "127.0.0.1:0"}
+	cfg.Host = cmp.Or(cfg.Host, servers.Here())
+	p := &Proxy{cfg: cfg, listen: cfg.Host.At(0), admin: cfg.Host.At(0)}
 	if err := os.WriteFile(p.configFile(), []byte(cfg.File), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the proxy's configuration: %w", err)
 	}
@@ -82,7 +87,8 @@ func (p *Proxy) Restart(ctx context.Context) error {
 // Launch is a Restart that does not wait until the proxy is ready.
 func (p *Proxy) Launch() error {
 	log := newLog()
-	cmd := exec.Command(p.cfg.Executable, p.Args()...)
+	program, args := p.cfg.Host.Command(p.cfg.Executable, p.Args()...)
+	cmd := exec.Command(program, args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "REFRAIN_") })
 	cmd.Stderr, cmd.Stdout, cmd.Dir = log, log, p.cfg.Dir
 	if err := cmd.Start(); err != nil {
@@ -108,7 +114,7 @@ func (p *Proxy) awaitReady(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for !p.ready(ctx) {
+	for !p.Ready(ctx) {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-p.exited:
@@ -120,7 +126,8 @@ func (p *Proxy) awaitReady(ctx context.Context) error {
 	return nil
 }
 
-func (p *Proxy) ready(ctx context.Context) bool {
+// Ready reports whether the proxy says that it can do its work.
+func (p *Proxy) Ready(ctx context.Context) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.AdminURL()+"/readyz", nil)
 	if err != nil {
 		return false
