@@ -22,14 +22,18 @@ const (
 // sharedSecret returns the secret that a reference names, or else the store's own, once it is sure that every other process
 // on the store has the same.
 func sharedSecret(ctx context.Context, store shared, reference string) ([]byte, error) {
-	if reference == "" {
-		return store.Secret(ctx)
-	}
-	secret, err := readSecret(reference)
+	secret, err := secretOf(ctx, store, reference)
 	if err != nil {
 		return nil, err
 	}
 	return secret, agree(ctx, store, secret)
+}
+
+func secretOf(ctx context.Context, store shared, reference string) ([]byte, error) {
+	if reference == "" {
+		return store.Secret(ctx)
+	}
+	return readSecret(reference)
 }
 
 // readSecret returns what env:NAME or file:PATH holds, without a line break at its end.

@@ -23,18 +23,19 @@ func (sharedMemory) Secret(context.Context) ([]byte, error) {
 
 func TestTheSecretIsTheStoresUnlessGiven(t *testing.T) {
 	t.Parallel()
-	store := sharedMemory{memstore.New(memstore.Config{})}
-	defer store.Close()
-	got, err := sharedSecret(t.Context(), store, "")
-	if err != nil || string(got) != "the store's own secret" {
-		t.Errorf("got %q, %v", got, err)
-	}
+	own, given := sharedMemory{memstore.New(memstore.Config{})}, sharedMemory{memstore.New(memstore.Config{})}
+	defer own.Close()
+	defer given.Close()
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("0123456789abcdef\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second process comes later
-		got, err = sharedSecret(t.Context(), store, "file:"+file)
+		got, err := sharedSecret(t.Context(), own, "")
+		if err != nil || string(got) != "the store's own secret" {
+			t.Errorf("got %q, %v", got, err)
+		}
+		got, err = sharedSecret(t.Context(), given, "file:"+file)
 		if err != nil || !bytes.Equal(got, []byte("0123456789abcdef")) {
 			t.Errorf("got %q, %v", got, err)
 		}
@@ -42,9 +43,21 @@ func TestTheSecretIsTheStoresUnlessGiven(t *testing.T) {
 	if err := os.WriteFile(file, []byte("0123456789abcdeF\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := sharedSecret(t.Context(), store, "file:"+file); !errors.Is(err, errOtherSecret) {
-		t.Errorf("with another secret: got %v, want %v", err, errOtherSecret)
+	for what, err := range map[string]error{
+		"another than was given": refused(t, given, "file:"+file),
+		"none, after one":        refused(t, given, ""),
+		"one, after none":        refused(t, own, "file:"+file),
+	} {
+		if !errors.Is(err, errOtherSecret) {
+			t.Errorf("%s: got %v, want %v", what, err, errOtherSecret)
+		}
 	}
+}
+
+func refused(t *testing.T, store shared, reference string) error {
+	t.Helper()
+	_, err := sharedSecret(t.Context(), store, reference)
+	return err
 }
 
 func TestAPoorSecretIsRefused(t *testing.T) {
