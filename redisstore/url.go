@@ -71,6 +71,9 @@ func parse(text string, cfg *Config) (*target, error) {
 	}
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
+	if name, _, _ := strings.Cut(query, "="); strings.Contains(path+name, "@") {
+		return nil, errors.New("the Redis URL has an @ behind a / or ?; in a user or a password these are written %2F and %3F")
+	}
 	if err := t.parseAuthority(authority); err != nil {
 		return nil, err
 	}

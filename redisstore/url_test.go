@@ -68,6 +68,7 @@ func TestParseErrorsKeepSecrets(t *testing.T) {
 		"redis://u:hunter2%zz@h", "redis+cluster://u:hunter2@h/1", "redis+sentinel://u:hunter2@h", "redis://h?password=hunter2",
 		"redis://h?wait=hunter2x", "redis://h?wait=-1", "redis://h?prefix={hunter2}", "redis://h?%zz=hunter2", "redis://u:hunter2@h:0",
 		"redis+sentinel://h/m?sentinel_password=hunter2&wait=x",
+		"redis://u:1/hunter2@h", "redis://u:1?hunter2@h", "redis+sentinel://u:1/hunter2@h/m", "redis+cluster://u:/hunter2@h",
 	} {
 		_, err := parse(url, &Config{})
 		if err == nil || strings.Contains(err.Error(), "hunter2") && !strings.Contains(url, "wait=hunter2") {

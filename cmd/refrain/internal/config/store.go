@@ -79,6 +79,9 @@ func parseNetworked(text, scheme string) (Store, error) {
 		// The error of url.Parse repeats the whole URL; its cause may repeat a part.
 		return Store{}, fmt.Errorf("not a URL; write one such as %s://user@127.0.0.1/; %% in a password is written %%25", scheme)
 	}
+	if strings.Contains(u.Path, "@") { // not a path: what is in front of the first slash was taken for the host
+		return Store{}, errors.New("has an @ behind a slash; a / in a user or a password is written %2F, an @ in a path %40")
+	}
 	if u.Host == "" && !strings.HasPrefix(scheme, "postgres") { // which may name a socket in its query
 		return Store{}, fmt.Errorf("has no host; write one such as %s://127.0.0.1/", scheme)
 	}

@@ -27,6 +27,20 @@ func TestSharedStoresAreShownWithoutTheirPassword(t *testing.T) {
 	}
 }
 
+// A slash in a password makes a URL that can be read in another way: it is refused, and not shown.
+func TestAPasswordWithASlashIsNoPath(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"redis://u:/hunter2@h/1", "redis+sentinel://u:12/hunter2@h/master", "postgres://u:/hunter2@h/db", "mysql://u:1/hunter2@h/db",
+		"redis://u:1/hunter2@h?wait=1",
+	} {
+		_, err := ParseStore(text)
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "%2F") {
+			t.Errorf("%s: got %v, want an error that says how to write it and does not repeat it", text, err)
+		}
+	}
+}
+
 func TestSharedStoresHaveAJournalAndASecret(t *testing.T) {
 	t.Parallel()
 	c, err := Parse("f.yaml", []byte("store: redis://127.0.0.1\njournal: /var/lib/refrain\nsecret: env:REFRAIN_SECRET\n"))
