@@ -132,6 +132,27 @@ func TestTransactionDecides(t *testing.T) {
 	}
 }
 
+// TestAnAttachedFileIsAnotherFile settles in a transaction of a connection on another file that has the store's attached: in WAL
+// mode, SQLite commits to two files one after the other, so that a crash leaves one of them behind.
+func TestAnAttachedFileIsAnotherFile(t *testing.T) {
+	t.Parallel()
+	a := newApplication(t, dsn)
+	id, token := claimed(t, a.store, time.Hour)
+	other := openDB(t, newFile(t)+dsn)
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("ATTACH ? AS store", a.file); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := a.store.SettleTx(t.Context(), tx, finished(id, token)); !errors.Is(err, refrain.ErrNoTx) {
+		t.Errorf("got error %v, want %v", err, refrain.ErrNoTx)
+	}
+}
+
 func (a *application) begin() *sql.Tx {
 	a.t.Helper()
 	tx, err := a.BeginTx(a.t.Context(), nil)
