@@ -47,6 +47,7 @@ type Guard struct {
 	renewer renewer
 	backlog *backlog
 	probes  probes
+	marks   marks
 	owned   atomic.Int64 // attempts that own a claim
 
 	mu      sync.Mutex
@@ -122,10 +123,7 @@ func (g *Guard) Recall(op Operation) (*Attempt, bool) {
 }
 
 // ID returns the name that an operation has in the store, by its scope and key.
-func (g *Guard) ID(op Operation) ID {
-	id, _ := g.identity.of(&op)
-	return id
-}
+func (g *Guard) ID(op Operation) ID { return g.identity.id(&op) }
 
 // MayRecall reports false if Recall has nothing of that key, in any scope, without looking closely.
 func (g *Guard) MayRecall(key string) bool { return g.peeker != nil || g.recall.may(key) }

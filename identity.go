@@ -41,6 +41,10 @@ func newIdentity(secret []byte) *identity {
 
 // of returns the operation's ID and its fingerprint, both keyed: an unkeyed digest of a small body could be guessed.
 func (i *identity) of(op *Operation) (ID, Fingerprint) {
+	return i.id(op), i.digest(&op.Fingerprint, op.FingerprintVersion)
+}
+
+func (i *identity) id(op *Operation) ID {
 	// Every part is length-prefixed: no delimiter trick makes two scopes meet.
 	var room [256]byte
 	in := append(room[:0], i.name[:]...)
@@ -48,7 +52,7 @@ func (i *identity) of(op *Operation) (ID, Fingerprint) {
 	in = appendString(in, op.Scope.Route)
 	in = appendString(in, op.Key)
 
-	return sha256.Sum256(in), i.digest(&op.Fingerprint, op.FingerprintVersion)
+	return sha256.Sum256(in)
 }
 
 // digest returns the fingerprint as it is recorded.

@@ -19,14 +19,32 @@ const maxRaises = 64
 // looked at, and what it is: no less than any Raise of that scope, in any process, that had returned before this one began.
 // Both are durable. A scope whose mark nobody raised has the mark 0.
 //
+// A mark that is high enough already costs one read as a rule, and no write.
+//
 // The errors are ErrUnavailable, after which the mark may be raised or not, and ErrClosed.
 func (g *Guard) Raise(ctx context.Context, scope Scope, n uint64) (was, mark uint64, err error) {
-	if !g.enter() {
-		return 0, 0, fmt.Errorf("raising a mark: %w", ErrClosed)
+	if mark, ok, err := g.standing(ctx, &scope, n); ok || err != nil {
+		return mark, mark, raisingError(err)
 	}
-	r := &raising{guard: g, ids: g.identity.marks(&scope), n: n}
-	if was, mark, err = r.run(ctx); err != nil {
+	was, mark, err = g.raise(ctx, &scope, n)
+	return was, mark, raisingError(err)
+}
+
+func raisingError(err error) error {
+	if err != nil {
 		err = fmt.Errorf("raising a mark: %w", err)
+	}
+	return err
+}
+
+// raise is Raise for a mark that is not where it was seen, or too low.
+func (g *Guard) raise(ctx context.Context, scope *Scope, n uint64) (was, mark uint64, err error) {
+	if !g.enter() {
+		return 0, 0, ErrClosed
+	}
+	r := &raising{guard: g, ids: g.identity.marks(scope), n: n}
+	if was, mark, err = r.run(ctx); err == nil {
+		g.marks.keep(scope, r.sighting())
 	}
 	go func() { // what is tidied is no part of the answer
 		defer g.leave()
@@ -109,6 +127,14 @@ func (r *raising) confirm(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
+// sighting returns where the mark is, by what confirm has confirmed.
+func (r *raising) sighting() *sighting {
+	top := r.top()
+	return &sighting{
+		ids: r.ids, slot: top, token: r.slots[top].Token, other: r.slots[1-top].Token, mark: numberOf(&r.slots[top]),
+	}
+}
+
 // write puts the number into a slot that does not hold the greatest one. Somebody else may be quicker.
 func (r *raising) write(ctx context.Context, slot int) error {
 	if err := r.remove(ctx, slot); err != nil {
@@ -136,17 +162,14 @@ func (r *raising) remove(ctx context.Context, slot int) error {
 	return r.settle(ctx, s)
 }
 
-// tidy ends the claim that was made, for it is no operation that runs, and takes away the lower record.
+// tidy ends the claim that was made, if one was: it is no operation that runs.
 func (r *raising) tidy() {
-	ctx := context.Background()
-	if r.token != (Token{}) {
-		_ = r.settle(ctx, Settlement{
-			ID: r.ids[r.own], Token: r.token, Ending: Finished, Outcome: &Outcome{Omitted: true}, Retention: forever,
-		})
+	if r.token == (Token{}) {
+		return
 	}
-	if top := r.top(); r.slots[top].State != StateAbsent {
-		_ = r.remove(ctx, 1-top) // or the next one does
-	}
+	_ = r.settle(context.Background(), Settlement{
+		ID: r.ids[r.own], Token: r.token, Ending: Finished, Outcome: &Outcome{Omitted: true}, Retention: forever,
+	})
 }
 
 // settle is the guard's, for a record that somebody else may have changed: whoever goes on looks anew.
@@ -183,8 +206,8 @@ func (g *Guard) Forget(ctx context.Context, scope Scope, key string) error {
 		return fmt.Errorf("forgetting: %w", ErrClosed)
 	}
 	defer g.leave()
-	id, _ := g.identity.of(&Operation{Scope: scope, Key: key})
-	r, err := g.Lookup(ctx, id)
+	id := g.identity.id(&Operation{Scope: scope, Key: key})
+	r, err := g.glance(ctx, id)
 	if err != nil || r.State != StateDone && r.State != StateExpired {
 		return err
 	}

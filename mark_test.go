@@ -42,8 +42,8 @@ func TestMarkOnlyRises(t *testing.T) {
 		}
 		synctest.Wait()
 		listed, err := store.List(context.Background(), refrain.ListQuery{})
-		if err != nil || len(listed) != 2 {
-			t.Errorf("got %d records, %v, want one for each mark", len(listed), err)
+		if err != nil || len(listed) != 3 {
+			t.Errorf("got %d records, %v, want two for a mark that was raised again, and one for one that was not", len(listed), err)
 		}
 		for _, l := range listed {
 			if l.Record.State != refrain.StateDone || !l.Record.IsMark() {
@@ -125,7 +125,8 @@ func TestMarkNeverFalls(t *testing.T) {
 				g := guard(t, store, refrain.Config{StoreTimeout: time.Minute})
 				wg.Go(func() {
 					for range 12 {
-						before, n := known.Load(), known.Load()+uint64(rnd(4))
+						before := known.Load()
+						n := (before + uint64(rnd(4))) * uint64(rnd(2)) // or what it is
 						_, mark, err := g.Raise(context.Background(), buyer, n)
 						if err != nil {
 							continue
@@ -186,8 +187,17 @@ func TestMarkIsNoOperatorsBusiness(t *testing.T) {
 // A hopping store lets the mark move while it is read.
 type hopping struct {
 	refrain.Store
+	gets    atomic.Int64
 	settles atomic.Int64 // how many still work
+	broken  bool         // nothing can be claimed
 	hop     func()       // after the next Get, once
+}
+
+func (h *hopping) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	if h.broken {
+		return refrain.Decision{}, errLost
+	}
+	return h.Store.Claim(ctx, c)
 }
 
 func (h *hopping) Settle(ctx context.Context, s refrain.Settlement) (refrain.Record, error) {
@@ -198,6 +208,7 @@ func (h *hopping) Settle(ctx context.Context, s refrain.Settlement) (refrain.Rec
 }
 
 func (h *hopping) Get(ctx context.Context, id refrain.ID) (refrain.Record, error) {
+	h.gets.Add(1)
 	r, err := h.Store.Get(ctx, id)
 	if hop := h.hop; hop != nil {
 		h.hop = nil
@@ -207,26 +218,72 @@ func (h *hopping) Get(ctx context.Context, id refrain.ID) (refrain.Record, error
 }
 
 // TestMarkIsOfOneMoment moves the mark from the second record to the first while it is read: the first was read when it still
-// held a small number that nobody had taken away, the second when it held nothing any more.
+// held a small number, the second when that had been taken away and nothing was there yet.
 func TestMarkIsOfOneMoment(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		store := &hopping{Store: memstore.New(memstore.Config{})}
+		store.settles.Store(99)
 		g := guard(t, store, refrain.Config{})
-		for _, step := range []struct {
-			n       uint64
-			settles int64
-		}{{1, 9}, {2, 0}, {10, 1}} { // to the second record, to the first, to the second: the 2 stays in the first
-			store.settles.Store(step.settles)
-			raise(t, g, buyer, step.n)
+		for _, n := range []uint64{1, 2, 10} { // in the second record, the first, the second
+			raise(t, g, buyer, n)
 			synctest.Wait()
 		}
-		store.settles.Store(9)
 		store.hop = func() {
 			raise(t, g, buyer, 20)
 			synctest.Wait()
+			store.broken = true
+			if _, _, err := g.Raise(t.Context(), buyer, 30); !errors.Is(err, refrain.ErrUnavailable) {
+				t.Errorf("got error %v, want that the store is away", err)
+			}
+			store.broken = false
 		}
-		if _, mark := raise(t, g, buyer, 0); mark < 10 {
+		if _, mark := raise(t, guard(t, store, refrain.Config{}), buyer, 0); mark < 10 {
 			t.Errorf("got the mark %d, want no less than it was before", mark)
+		}
+	})
+}
+
+// TestMarkThatStands reads a mark again and again, while another process raises it: a mark that has not moved costs one read.
+func TestMarkThatStands(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := &hopping{Store: memstore.New(memstore.Config{})}
+		store.settles.Store(99)
+		g, other := guard(t, store, refrain.Config{}), guard(t, store, refrain.Config{})
+		raise(t, g, buyer, 1)
+		for n := range uint64(20) {
+			raise(t, other, buyer, n)
+			synctest.Wait()
+			raise(t, g, buyer, 0)
+			before := store.gets.Load()
+			if _, mark := raise(t, g, buyer, n); mark != max(n, 1) {
+				t.Errorf("got the mark %d, want %d", mark, n)
+			}
+			if gets := store.gets.Load() - before; n > 1 && gets != 1 {
+				t.Errorf("mark %d: read %d times, want one", n, gets)
+			}
+		}
+	})
+}
+
+// TestMarkHasMovedTwice reads a mark that was seen in a record when it is in the same one again, with the other one absent as it
+// was then: another process has died before it wrote.
+func TestMarkHasMovedTwice(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := &hopping{Store: memstore.New(memstore.Config{})}
+		store.settles.Store(99)
+		g, other := guard(t, store, refrain.Config{}), guard(t, store, refrain.Config{})
+		raise(t, g, buyer, 1)
+		raise(t, other, buyer, 2)
+		synctest.Wait()
+		raise(t, other, buyer, 3)
+		synctest.Wait()
+		store.broken = true
+		if _, _, err := other.Raise(t.Context(), buyer, 4); err == nil {
+			t.Error("got no error from a store that is away")
+		}
+		store.broken = false
+		if _, mark := raise(t, g, buyer, 0); mark != 3 {
+			t.Errorf("got the mark %d, want 3", mark)
 		}
 	})
 }

@@ -131,7 +131,7 @@ func (b *batchExchange) combine(base *envelope, status Status, problems bool, re
 	if base == nil {
 		doc, a := b.plan.batch.answers.wrap()
 		base = &envelope{body: doc, array: a}
-		h["Content-Type"] = []string{"application/json"}
+		h["Content-Type"] = []string{mediaJSON}
 	}
 	code := base.status
 	if problems {

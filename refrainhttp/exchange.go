@@ -127,9 +127,9 @@ func (x *exchange) identify() refusal {
 		return refusal{kind: problemKeyInvalid, detail: "A number counts for one caller, and the request does not say whose it is."}
 	}
 	if x.plan.firstSent == "" {
-		return refusal{} // nearly always, and the clock costs something
+		return refusal{}
 	}
-	return x.plan.checkFirstSent(x.request.Header, has, time.Now())
+	return x.plan.checkFirstSent(x.request.Header, has, x.plan.clock.now())
 }
 
 // unprotected returns the request for a handler that runs without a claim.

@@ -1,6 +1,8 @@
 package refrainhttp
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,22 +114,22 @@ func oneLineOf(h http.Header, name string) (string, error) {
 
 // findTuple joins parts so that no two tuples give the same key: each is length-prefixed.
 func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (string, error) {
-	var room [256]byte
+	var room, partRoom [256]byte
 	b := room[:0]
 	missing := ""
 	for i := range s.parts {
 		p := &s.parts[i]
-		text, err := p.find(r, body, work)
-		switch text = strings.Trim(text, " "); {
+		text, err := p.appendPart(partRoom[:0], r, body, work)
+		switch text = bytes.Trim(text, " "); {
 		case errors.Is(err, errNoKey):
 			missing = p.name
 			continue
 		case err != nil:
 			return "", err
-		case text == "":
+		case len(text) == 0:
 			return "", fmt.Errorf("%s is empty", p.name)
 		}
-		b = appendString(b, text)
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
 	}
 	switch {
 	case len(b) == 0:
@@ -138,6 +140,15 @@ func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (st
 		return "", fmt.Errorf("they have %d characters together; at most %d are allowed", len(b), maxKeyLength)
 	}
 	return string(b), nil
+}
+
+// appendPart appends the text of a part of a tuple, which is in the header or the body.
+func (s *keySource) appendPart(b []byte, r *http.Request, body []byte, work *workspace) ([]byte, error) {
+	if s.pointer != nil {
+		return s.appendFromBody(b, body, work)
+	}
+	line, err := oneLineOf(r.Header, s.headers[0])
+	return append(b, line...), err
 }
 
 // oneValue returns the only value that url.ParseQuery would return for a name in a query or form.
@@ -171,19 +182,25 @@ func oneValue(encoded, name string) (string, error) {
 const maxPairs = 10_000
 
 func (s *keySource) findInBody(body []byte, work *workspace) (string, error) {
+	var room [256]byte
+	text, err := s.appendFromBody(room[:0], body, work)
+	return string(text), err
+}
+
+// appendFromBody appends the string or number that a body of JSON has for the key.
+func (s *keySource) appendFromBody(b, body []byte, work *workspace) ([]byte, error) {
 	doc := work.read(body, s.pointer.tree)
 	found, ok := work.json.wanted(s.pointer.node)
 	switch {
 	case !doc.plain && json.Valid(body):
-		return "", errors.New("the body has no single meaning, as with a member that is there twice")
+		return b, errors.New("the body has no single meaning, as with a member that is there twice")
 	case !doc.plain, !ok, string(found) == "null":
-		return "", errNoKey
+		return b, errNoKey
 	}
-	text, ok := scalarText(found)
-	if !ok {
-		return "", errors.New("it is neither a string nor a number")
+	if b, ok = appendScalar(b, found); !ok {
+		return b, errors.New("it is neither a string nor a number")
 	}
-	return text, nil
+	return b, nil
 }
 
 // pointers returns those of a source whose key is in a body of JSON.

@@ -52,8 +52,6 @@ func randomly(f *testing.F, property func(t *testing.T, rng *rand.Rand)) {
 	f.Fuzz(func(t *testing.T, b []byte) { property(t, newEntropy(b)) })
 }
 
-const mediaJSON = "application/json"
-
 // digests returns the fingerprints that requests get under a policy.
 func digests(t *testing.T, f Fingerprint) func(contentType string, body []byte) refrain.Fingerprint {
 	t.Helper()

@@ -26,6 +26,7 @@ type plan struct {
 	sequence    *sequence       // or nil
 	batch       *batching       // or nil
 	sent        dates           // that it was seen with
+	clock       leadingClock    // by which they are judged
 	gateway     bool            // there is an API behind the handler
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered

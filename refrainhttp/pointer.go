@@ -72,20 +72,28 @@ func (p *pointer) mayBeIn(doc []byte) bool {
 
 // scalarText returns a canonical string or number as people write it. It reports false for anything else.
 func scalarText(canonical []byte) (string, bool) {
+	var room [256]byte
+	text, ok := appendScalar(room[:0], canonical)
+	return string(text), ok
+}
+
+// appendScalar appends what scalarText returns.
+func appendScalar(b, canonical []byte) ([]byte, bool) {
 	if len(canonical) == 0 {
-		return "", false
+		return b, false
 	}
 	switch c := canonical[0]; {
 	case c == '"':
 		if text := canonical[1 : len(canonical)-1]; bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) {
-			return string(text), true
+			return append(b, text...), true
 		}
 		var s string
-		return s, json.Unmarshal(canonical, &s) == nil
+		err := json.Unmarshal(canonical, &s)
+		return append(b, s...), err == nil
 	case c == '-' || isDigit(c):
-		return plainNumber(string(canonical)), true
+		return append(b, plainNumber(string(canonical))...), true
 	}
-	return "", false
+	return b, false
 }
 
 // plainNumber writes a number with an exponent without one, unless that would be long.

@@ -76,8 +76,8 @@ type Key struct {
 	FirstSent       string
 	FirstSentWithin time.Duration
 	// SequenceWindow is for keys that are numbers, each greater than the last, from 0 to 2^63-1, which a principal counts for
-	// itself in the scope of the route. Gaps are allowed. Of the numbers up to the greatest that was used, that many are in
-	// the window: such a number is an operation like any other, and known as used for as long as it is there, whatever
+	// itself in the scope of the route. Gaps are allowed. Of the numbers up to the greatest that was used, that many, or
+	// up to an eighth more, are in the window: such a number is an operation like any other, and known as used for as long as it is there, whatever
 	// Operation.Tombstone says. A number below the window never runs. If zero, 1000.
 	SequenceWindow int
 	// DeriveWindow gives requests without a key one that is derived from their fingerprint: equal requests of one principal

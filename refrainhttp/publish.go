@@ -60,7 +60,7 @@ func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func tell(w http.ResponseWriter, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", mediaJSON)
 	h.Set("Cache-Control", "max-age=60")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)

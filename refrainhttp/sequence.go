@@ -18,13 +18,15 @@ const (
 	defaultWindow  = 1000
 	sequenceMemory = 100 * 365 * 24 * time.Hour // for good, as far as every store can count
 	// forgottenAtOnce is how many numbers are forgotten at once when the window has left them. Those that it jumps over are kept.
-	forgottenAtOnce = 64
-	sequenceMark    = "\x00sequence"
+	forgottenAtOnce = 128
+	// stepsInWindow is in how many steps the end of the window moves by a window: a step costs a write.
+	stepsInWindow = 8
+	sequenceMark  = "\x00sequence"
 )
 
 // A sequence says which numbers may still run: see Key.SequenceWindow.
 type sequence struct {
-	window uint64
+	window, step uint64
 }
 
 // newSequence returns that of the policy, whose defaults are explicit, or nil.
@@ -47,7 +49,8 @@ func newSequence(p *Policy) (*sequence, error) {
 	case slices.Contains(p.Principal, "none"):
 		return nil, errors.New("two callers may have the same number; name a principal to tell them apart")
 	}
-	return &sequence{window: uint64(k.SequenceWindow)}, nil
+	window := uint64(k.SequenceWindow)
+	return &sequence{window: window, step: min(max(1, window/stepsInWindow), forgottenAtOnce)}, nil
 }
 
 func isSequence(from string) bool { return strings.HasPrefix(from, fromSequence+":") }
@@ -81,8 +84,7 @@ func sequenceKey(n uint64) string {
 func printedKey(key string) string { return strings.TrimPrefix(key, sequenceMark) }
 
 // admit says why an operation that the store lets run must not run all the same, problemNone if it may. Its number may be so
-// old that its record is gone. It is asked after the claim: so whoever ran the number before had raised the mark before, and
-// whoever forgot it had raised the floor before. A policy that is changed changes neither.
+// old that its record is gone. It is asked after the claim: so whoever forgot the number had raised the mark above it before.
 func (x *exchange) admit(a *refrain.Attempt) problemKind {
 	s := x.plan.sequence
 	if s == nil {
@@ -99,53 +101,38 @@ func (x *exchange) admit(a *refrain.Attempt) problemKind {
 	return k
 }
 
+// judge moves the end of the window to where the number, which is about to run, wants it. The mark of the scope is that end:
+// the lowest number that may still run.
 func (s *sequence) judge(x *exchange, n uint64) (problemKind, error) {
-	ctx, guard := x.request.Context(), x.m.guard
 	scope := x.plan.scope.of(x.request, x.caller.principal)
-	was, mark, err := guard.Raise(ctx, scope, n)
+	was, end, err := x.m.guard.Raise(x.request.Context(), scope, s.end(n))
 	switch {
 	case err != nil:
 		return problemNone, err
-	case n+s.window <= mark:
+	case n < end:
 		return problemPassed, nil
-	case n < mark:
-		if _, floor, err := guard.Raise(ctx, floorOf(scope), 0); err != nil || n < floor {
-			return problemPassed, err
-		}
-	}
-	if from, to := s.horizon(was), s.horizon(mark); from < to {
-		go x.m.forget(scope, from, to)
+	case was < end:
+		go x.m.forget(scope, was, end)
 	}
 	return problemNone, nil
 }
 
-// horizon returns the number up to which all are forgotten when the mark is where it is. It moves in steps, so that the floor
-// does too.
-func (s *sequence) horizon(mark uint64) uint64 {
-	if mark < s.window {
+// end returns the lowest number that may still run when the greatest one is n. It moves in steps, and is a step too low at
+// most.
+func (s *sequence) end(n uint64) uint64 {
+	if n < s.window {
 		return 0
 	}
-	return (mark - s.window) / forgottenAtOnce * forgottenAtOnce
+	return (n - s.window + 1) / s.step * s.step
 }
 
-// floorOf returns the scope of the mark below which numbers may be forgotten. No route has its name.
-func floorOf(s refrain.Scope) refrain.Scope {
-	s.Route += "\x00floor"
-	return s
-}
-
-// forget forgets numbers that left the window, the newest ones before to.
+// forget forgets numbers that left the window, the newest ones before to. The mark says that they have.
 func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
-	ctx := context.Background()
-	if _, _, err := m.guard.Raise(ctx, floorOf(scope), to); err != nil {
-		m.log.Warn("numbers that left the window are kept", "route", scope.Route, "err", err)
-		return
-	}
 	if to-from > forgottenAtOnce {
 		from = to - forgottenAtOnce
 	}
 	for n := from; n < to; n++ {
-		if err := m.guard.Forget(ctx, scope, sequenceKey(n)); err != nil {
+		if err := m.guard.Forget(context.Background(), scope, sequenceKey(n)); err != nil {
 			m.log.Warn("a number that left the window is kept", "route", scope.Route, "err", err)
 		}
 	}

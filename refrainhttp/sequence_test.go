@@ -42,14 +42,14 @@ func TestSequence(t *testing.T) {
 		ask  ask
 		want string
 	}{
-		{"a gap", numbered("20"), "201 executed"},
-		{"a number of the gap", numbered("11"), "201 executed"},
-		{"it again", numbered("11"), "201 replayed"},
+		{"a gap", numbered("200"), "201 executed"},
+		{"a number of the gap", numbered("191"), "201 executed"},
+		{"it again", numbered("191"), "201 replayed"},
 		{"one below the window whose record is there", numbered("5"), "201 replayed"},
-		{"one below the window", numbered("10"), "409 number-passed"},
+		{"one below the window", numbered("190"), "409 number-passed"},
 		{"one far below it", numbered("0"), "409 number-passed"},
-		{"the greatest again", numbered("20"), "201 replayed"},
-		{"the greatest with another body", func() ask { a := numbered("20"); a.body = "2"; return a }(), "422 key-mismatch"},
+		{"the greatest again", numbered("200"), "201 replayed"},
+		{"the greatest with another body", func() ask { a := numbered("200"); a.body = "2"; return a }(), "422 key-mismatch"},
 		{"another caller's", numbered("0").with("Authorization", "bob"), "201 executed"},
 		{"nobody's", post("", "1").with("X-Sequence", "1"), "400 key-invalid"},
 		{"none", keyless(`"pay"`), "201 "},
@@ -64,10 +64,27 @@ func TestSequence(t *testing.T) {
 		}
 	}
 	s.same(first, s.do(numbered("5")))
-	if got := s.do(numbered("10")).problem(); got.Retryable {
+	if got := s.do(numbered("190")).problem(); got.Retryable {
 		t.Errorf("got %+v, want no invitation to send it again", got)
 	}
 	s.ran(5)
+}
+
+// The end of the window moves in steps: it is where it should be, or less than a step lower.
+func TestWindowEnds(t *testing.T) {
+	t.Parallel()
+	for window, step := range map[int]int{1: 1, 7: 1, 16: 2, 1000: 125, 1_000_000: 128} {
+		for _, greatest := range []int{5_000_000, 5_000_063, 5_000_124} {
+			s := newSite(t, oneRoute(sequenced(window)), charge())
+			s.do(numbered(strconv.Itoa(greatest)))
+			if got := s.do(numbered(strconv.Itoa(greatest - window + 1))); got.status() != "executed" && got.status() != "replayed" {
+				t.Errorf("window %d: the lowest number below %d: got %s, want it executed", window, greatest, got)
+			}
+			if got := s.do(numbered(strconv.Itoa(greatest - window - step + 1))); got.problem().Code != "number-passed" {
+				t.Errorf("window %d: a step below it: got %s, want it refused", window, got)
+			}
+		}
+	}
 }
 
 // A number whose operation was turned away may come again, also when greater ones were used meanwhile.

@@ -77,7 +77,7 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	if w.detailed, err = newTemplate(a.Body, all); err != nil {
 		return w, fmt.Errorf("body: %w", err)
 	}
-	media := "application/json"
+	media := mediaJSON
 	if w.detailed == nil {
 		media = "application/problem+json"
 	}
