@@ -77,8 +77,8 @@ type Key struct {
 	FirstSentWithin time.Duration
 	// SequenceWindow is for keys that are numbers, each greater than the last, from 0 to 2^63-1, which a principal counts for
 	// itself in the scope of the route. Gaps are allowed. Of the numbers up to the greatest that was used, that many, or
-	// up to an eighth more, are in the window: such a number is an operation like any other, and known as used for as long as it is there, whatever
-	// Operation.Tombstone says. A number below the window never runs. If zero, 1000.
+	// up to an eighth more, are in the window: such a number is an operation like any other, and known as used for as long as
+	// it is there, whatever Operation.Tombstone says. A number below the window never runs. If zero, 1000.
 	SequenceWindow int
 	// DeriveWindow gives requests without a key one that is derived from their fingerprint: equal requests of one principal
 	// are one operation while the first of them runs, and until the window has passed since its outcome was recorded. That
