@@ -20,9 +20,14 @@ routes:
     key: { required: true }
 `
 
+// With this, what is unknown is run by another proxy, so that the owner that comes back is one too many.
+const reruns = "    unknown: rerun\n"
+
 // A fault is something that goes wrong while three proxies on one store are under load, and is mended.
 type fault struct {
 	name string
+	// rules are those of the route besides the usual ones.
+	rules string
 	// strike brings it about and mends it.
 	strike func(c *campaign) error
 	// landed reports whether it did anything, by what there was before.
@@ -30,7 +35,10 @@ type fault struct {
 }
 
 // counts are what shows that a fault has landed.
-type counts struct{ broken, closed, seen int64 }
+type counts struct {
+	broken, closed, seen int64
+	twice                int
+}
 
 // A campaign is one fault, again and again, on one store.
 type campaign struct {
@@ -40,7 +48,19 @@ type campaign struct {
 	seen   int64 // what strikes saw of their effect: orders in flight in a proxy that stood still, clients sent to another node …
 }
 
-func (c *campaign) counts() counts { return counts{c.broken.Load(), c.closed.Load(), c.seen} }
+func (c *campaign) counts() counts {
+	return counts{c.broken.Load(), c.closed.Load(), c.seen, c.twice()}
+}
+
+// twice returns how many operations have been charged more than once.
+func (c *campaign) twice() (n int) {
+	for _, charges := range c.ledger.Counts() {
+		if charges > 1 {
+			n++
+		}
+	}
+	return n
+}
 
 // TestChaos lets every fault strike every store. REFRAIN_CHAOS_ROUNDS says how often, 1 in a plain run of the tests.
 //
@@ -62,7 +82,10 @@ func (e *engine) run(t *testing.T) {
 			random := seeded(t)
 			e.site = here(3)
 			url := e.start(t)
-			c := &campaign{bench: newFleet(t, chaosFile, url, e.site), random: random}
+			c := &campaign{bench: newFleet(t, chaosFile+f.rules, url, e.site), random: random}
+			if c.reruns = f.rules == reruns; c.reruns {
+				c.client.Patience = 500 * time.Millisecond // they go to the next proxy
+			}
 			c.client.Tries = 400
 			c.client.Patience = 5 * time.Second
 			c.run(&f, e, rounds)
@@ -111,27 +134,48 @@ func broke(c *campaign, before counts) bool { return c.broken.Load() > before.br
 // refused reports whether requests were refused because the store was away.
 func refused(c *campaign, before counts) bool { return c.closed.Load() > before.closed }
 
+// overtaken reports whether another proxy has run what one was at.
+func overtaken(c *campaign, before counts) bool { return c.twice() > before.twice }
+
 // saw reports whether the strike itself saw its effect.
 func saw(c *campaign, before counts) bool { return c.seen > before.seen }
 
 // proxyFaults are those that every store sees.
 func proxyFaults() []fault {
 	return []fault{
-		{"kill -9 of a proxy", func(c *campaign) error {
-			p := c.fleet[c.random.IntN(len(c.fleet))]
-			if err := p.Kill(); err != nil {
-				return err
-			}
-			return p.Restart(c.t.Context())
-		}, broke},
-		{"SIGSTOP of a proxy beyond its lease", func(c *campaign) error {
-			p := c.fleet[c.random.IntN(len(c.fleet))]
-			if err := p.Signal(syscall.SIGSTOP); err != nil {
-				return err
-			}
-			c.seen += int64(c.api.InFlight())
-			<-time.After(time.Second + time.Duration(c.random.Int64N(int64(time.Second))))
-			return p.Signal(syscall.SIGCONT)
-		}, saw},
+		{name: "kill -9 of a proxy", strike: killProxy, landed: broke},
+		{name: "SIGSTOP of a proxy beyond its lease", strike: stopProxy, landed: saw},
+		{name: "SIGSTOP of a proxy beyond its lease, `unknown: rerun`", rules: reruns, strike: overtakeProxy, landed: overtaken},
 	}
+}
+
+func killProxy(c *campaign) error {
+	p := c.fleet[c.random.IntN(len(c.fleet))]
+	if err := p.Kill(); err != nil {
+		return err
+	}
+	return p.Restart(c.t.Context())
+}
+
+// stopProxy lets a proxy stand still, as it does in a long pause, for more than its lease.
+func stopProxy(c *campaign) error {
+	p := c.fleet[c.random.IntN(len(c.fleet))]
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	c.seen += int64(c.api.InFlight())
+	<-time.After(time.Second + time.Duration(c.random.Int64N(int64(time.Second))))
+	return p.Signal(syscall.SIGCONT)
+}
+
+// overtakeProxy lets proxies stand still, one after the other, until another has run what one of them was at.
+func overtakeProxy(c *campaign) error {
+	before := c.counts()
+	for range 5 {
+		if err := stopProxy(c); err != nil || overtaken(c, before) {
+			return err
+		}
+		c.awaitOrders(10, c.random)
+	}
+	return nil
 }

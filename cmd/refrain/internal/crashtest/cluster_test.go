@@ -25,8 +25,8 @@ func redisCluster(query string) *engine {
 			return all.URL() + query
 		},
 		faults: []fault{
-			{"reshard", func(c *campaign) error { return reshard(c, all) }, saw},
-			{"loss of a master", func(c *campaign) error { return loseMaster(c, all) }, refused},
+			{name: "reshard", strike: func(c *campaign) error { return reshard(c, all) }, landed: saw},
+			{name: "loss of a master", strike: func(c *campaign) error { return loseMaster(c, all) }, landed: refused},
 		},
 	}
 }

@@ -18,7 +18,7 @@ func apart(name, tier string, n int, start func(t *testing.T, l *lan) (url strin
 		*l = *startLAN(t, e, n)
 		return start(t, l)
 	}
-	e.faults = []fault{{"partition between a proxy and the store", l.cutProxy, saw}}
+	e.faults = []fault{{name: "partition between a proxy and the store", strike: l.cutProxy, landed: saw}}
 	return e, l
 }
 
@@ -40,7 +40,7 @@ func sentinelApart(query string) *engine {
 		return all.URL() + query
 	})
 	e.lossy = query == ""
-	e.faults = append(e.faults, fault{"partition between the master and the rest", func(c *campaign) error {
+	split := func(c *campaign) error {
 		return l.splitBrain(c, all, func() error {
 			if !e.lossy {
 				return c.failsClosed()
@@ -48,7 +48,8 @@ func sentinelApart(query string) *engine {
 			c.awaitOrders(50, c.random)
 			return nil
 		})
-	}, saw})
+	}
+	e.faults = append(e.faults, fault{name: "partition between the master and the rest", strike: split, landed: saw})
 	return e
 }
 
@@ -67,7 +68,7 @@ func postgresPairApart() *engine {
 	e, l := apart("postgres, synchronous standby", "strict", 2, func(t *testing.T, l *lan) string {
 		return startPair(t, [2]*servers.Host(l.machines), "synchronous_standby_names=*").primary.URL("postgres")
 	})
-	e.faults = []fault{{"partition between it and the standby", l.cutStandby, saw}}
+	e.faults = []fault{{name: "partition between it and the standby", strike: l.cutStandby, landed: saw}}
 	return e
 }
 
@@ -86,6 +87,6 @@ func mariadbPairApart() *engine {
 	e, l := apart("mariadb, semi-synchronous replica", "strict", 2, func(t *testing.T, l *lan) string {
 		return startMariadbs(t, [2]*servers.Host(l.machines)).primary.URL()
 	})
-	e.faults = []fault{{"partition between it and the replica", l.cutStandby, saw}}
+	e.faults = []fault{{name: "partition between it and the replica", strike: l.cutStandby, landed: saw}}
 	return e
 }

@@ -40,9 +40,10 @@ func redisSentinel(query string) *engine {
 			return all.URL() + query
 		},
 	}
-	e.faults = []fault{{"failover", func(c *campaign) error { return failOver(c, all) }, refused}}
+	e.faults = []fault{{name: "failover", strike: func(c *campaign) error { return failOver(c, all) }, landed: refused}}
 	if query != "" {
-		e.faults = append(e.faults, fault{"loss of a replica", func(c *campaign) error { return loseReplica(c, all) }, saw})
+		lose := func(c *campaign) error { return loseReplica(c, all) }
+		e.faults = append(e.faults, fault{name: "loss of a replica", strike: lose, landed: saw})
 	}
 	return e
 }

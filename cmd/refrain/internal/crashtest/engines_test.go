@@ -31,23 +31,27 @@ type process interface {
 
 // serverFaults are what can happen to the only server of a store.
 func serverFaults(server func() process) []fault {
+	felt := func(c *campaign) {
+		before := c.closed.Load()
+		c.await("the store's absence to be felt", func() bool { return c.closed.Load() > before })
+	}
+	kill := func(c *campaign) error {
+		if err := server().Kill(); err != nil {
+			return err
+		}
+		felt(c)
+		return server().Start(c.t.Context())
+	}
+	pause := func(c *campaign) error {
+		if err := server().Pause(); err != nil {
+			return err
+		}
+		felt(c)
+		return server().Resume()
+	}
 	return []fault{
-		{"kill -9 of the server", func(c *campaign) error {
-			if err := server().Kill(); err != nil {
-				return err
-			}
-			before := c.closed.Load()
-			c.await("the store's absence to be felt", func() bool { return c.closed.Load() > before })
-			return server().Start(c.t.Context())
-		}, refused},
-		{"SIGSTOP of the server", func(c *campaign) error {
-			if err := server().Pause(); err != nil {
-				return err
-			}
-			before := c.closed.Load()
-			c.await("the store's silence to be felt", func() bool { return c.closed.Load() > before })
-			return server().Resume()
-		}, refused},
+		{name: "kill -9 of the server", strike: kill, landed: refused},
+		{name: "SIGSTOP of the server", strike: pause, landed: refused},
 	}
 }
 

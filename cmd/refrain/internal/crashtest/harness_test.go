@@ -80,6 +80,7 @@ type bench struct {
 	client payments.Client
 	broken atomic.Int64 // requests whose connection broke between request and answer
 	closed atomic.Int64 // requests that were refused because the store did not answer
+	reruns bool         // what is unknown is run again, so that more than one charge is no fault
 
 	mu  sync.Mutex
 	ops []*op

@@ -57,12 +57,13 @@ func (p *mariadbs) failOver(ctx context.Context) error {
 
 func mariadbPair() *engine {
 	var p *mariadbs
+	promote := func(c *campaign) error { return p.failOver(c.t.Context()) }
 	return &engine{
 		name: "mariadb, semi-synchronous replica", tier: "strict",
 		start: func(t *testing.T) string {
 			p = startMariadbs(t, [2]*servers.Host{servers.Here(), servers.Here()})
 			return fmt.Sprintf("mysql://refrain@%s/refrain", p.board.address())
 		},
-		faults: []fault{{"promotion of the replica", func(c *campaign) error { return p.failOver(c.t.Context()) }, refused}},
+		faults: []fault{{name: "promotion of the replica", strike: promote, landed: refused}},
 	}
 }

@@ -78,6 +78,7 @@ func postgresPair(inStep bool) *engine {
 		p = startPair(t, [2]*servers.Host{servers.Here(), servers.Here()}, settings...)
 		return fmt.Sprintf("postgres://postgres@%s/postgres?sslmode=disable", p.board.address())
 	}
-	e.faults = []fault{{"promotion of the standby", func(c *campaign) error { return p.failOver(c.t.Context()) }, refused}}
+	promote := func(c *campaign) error { return p.failOver(c.t.Context()) }
+	e.faults = []fault{{name: "promotion of the standby", strike: promote, landed: refused}}
 	return e
 }

@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/payments"
@@ -16,11 +17,16 @@ type op struct {
 // paid returns a success that the store promised to keep, or nil.
 func (o *op) paid() *payments.Result {
 	for i := range o.told {
-		if r := &o.told[i]; r.Kind == payments.Paid && r.Header.Get("Idempotency-Status") != "unrecorded" {
-			return r
+		if recorded(&o.told[i]) {
+			return &o.told[i]
 		}
 	}
 	return nil
+}
+
+// recorded reports whether an answer is a success that the store promised to keep.
+func recorded(r *payments.Result) bool {
+	return r.Kind == payments.Paid && r.Header.Get("Idempotency-Status") != "unrecorded"
 }
 
 // check sets what the clients were told against the ledger, and asks again about every operation since the given one.
@@ -64,7 +70,7 @@ func (b *bench) judge(since int) (v verdict) {
 		ids[c.Reference] = append(ids[c.Reference], c.ID)
 	}
 	for i, o := range b.ops[since:] {
-		faults := o.faults(ids[o.key], &again[i])
+		faults := o.faults(ids[o.key], &again[i], b.reruns)
 		v.faults = append(v.faults, faults...)
 		v.operations++
 		switch {
@@ -78,14 +84,18 @@ func (b *bench) judge(since int) (v verdict) {
 	for key, ids := range ids {
 		if len(ids) > 1 {
 			v.twice++
+			if b.reruns {
+				continue
+			}
 			v.faults = append(v.faults, fmt.Sprintf("%s: charged %d times: %v", key, len(ids), ids))
 		}
 	}
 	return v
 }
 
-// faults returns what is wrong with one operation, whose charges are ids, and the answer to asking about it again.
-func (o *op) faults(ids []string, again *payments.Result) (faults []string) {
+// faults returns what is wrong with one operation, whose charges are ids, and the answer to asking about it again. Even where
+// what is unknown reruns, there is one outcome.
+func (o *op) faults(ids []string, again *payments.Result, reruns bool) (faults []string) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Sprintf("%s: "+format, append([]any{o.key}, args...)...))
 	}
@@ -97,7 +107,7 @@ func (o *op) faults(ids []string, again *payments.Result) (faults []string) {
 		case payments.Refused:
 			fault("refused: %d %s", r.Status, r.Body)
 		case payments.Paid:
-			if c, err := r.Charge(); err != nil || len(ids) != 1 || c.ID != ids[0] {
+			if c, err := r.Charge(); err != nil || len(ids) != 1 && !reruns || !slices.Contains(ids, c.ID) {
 				fault("told of charge %q (%v), the ledger has %v", c.ID, err, ids)
 			}
 		}
@@ -111,6 +121,11 @@ func (o *op) faults(ids []string, again *payments.Result) (faults []string) {
 		fault("paid, and asked again: got %d %s, want a replay", again.Status, again.Body)
 	case again.Status != first.Status || string(again.Body) != string(first.Body):
 		fault("got replay %d %s, want %d %s", again.Status, again.Body, first.Status, first.Body)
+	}
+	for i := range o.told {
+		if r := &o.told[i]; recorded(r) && string(r.Body) != string(first.Body) {
+			fault("told of two outcomes: %s and %s", first.Body, r.Body)
+		}
 	}
 	return faults
 }
