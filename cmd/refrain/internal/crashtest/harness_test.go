@@ -106,8 +106,10 @@ func (b *bench) pay(key string, clients int) *op {
 	return o
 }
 
+func order(key string) payments.Order { return payments.Order{Amount: 100, Currency: "EUR", Reference: key} }
+
 func (b *bench) ask(key string) payments.Result {
-	return b.client.Pay(b.t.Context(), key, payments.Order{Amount: 100, Currency: "EUR", Reference: key})
+	return b.client.Pay(b.t.Context(), key, order(key))
 }
 
 // load pays from several workers until it is stopped; stop waits until every operation that was begun has ended.

@@ -84,13 +84,31 @@ func (b *bench) judge(since int) (v verdict) {
 	for key, ids := range ids {
 		if len(ids) > 1 {
 			v.twice++
-			if b.reruns {
-				continue
-			}
-			v.faults = append(v.faults, fmt.Sprintf("%s: charged %d times: %v", key, len(ids), ids))
+			v.faults = append(v.faults, b.faultsOfTwo(key, ids)...)
 		}
 	}
 	return v
+}
+
+// faultsOfTwo returns what is wrong with an operation that was charged more than once. Where what is unknown reruns it may be,
+// but all proxies tell of the same charge: the one that came too late has neither overwritten the other, nor believes that it has.
+func (b *bench) faultsOfTwo(key string, ids []string) (faults []string) {
+	if !b.reruns {
+		return []string{fmt.Sprintf("%s: charged %d times: %v", key, len(ids), ids)}
+	}
+	var first payments.Charge
+	for i, p := range b.fleet {
+		c := payments.Client{URL: p.URL(), Tries: b.client.Tries, Pause: b.client.Pause}
+		r := c.Pay(b.t.Context(), key, order(key))
+		charge, err := r.Charge()
+		if i == 0 {
+			first = charge
+		}
+		if err != nil || charge.ID != first.ID {
+			faults = append(faults, fmt.Sprintf("%s: proxy %d tells of %q (%v), another of %q", key, i, charge.ID, err, first.ID))
+		}
+	}
+	return faults
 }
 
 // faults returns what is wrong with one operation, whose charges are ids, and the answer to asking about it again. Even where
