@@ -106,7 +106,9 @@ func (b *bench) pay(key string, clients int) *op {
 	return o
 }
 
-func order(key string) payments.Order { return payments.Order{Amount: 100, Currency: "EUR", Reference: key} }
+func order(key string) payments.Order {
+	return payments.Order{Amount: 100, Currency: "EUR", Reference: key}
+}
 
 func (b *bench) ask(key string) payments.Result {
 	return b.client.Pay(b.t.Context(), key, order(key))
