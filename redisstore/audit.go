@@ -74,6 +74,34 @@ func (s *Store) Audit(ctx context.Context) ([]refrain.Remark, error) {
 	if s.closed.Load() {
 		return nil, refrain.ErrClosed
 	}
+	all, err := s.audit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, identityRemark(s.Identity(), s.check(ctx))), nil
+}
+
+// Inspect is Audit for a database that no store is open on, and changes nothing in it: one that has no identity gets none.
+func Inspect(ctx context.Context, url string, cfg Config) ([]refrain.Remark, error) {
+	s, err := dial(ctx, url, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer s.client.Close()
+	all, err := s.audit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name := "none yet: the first process that opens the store makes one"
+	id, _, err := s.recognise(ctx)
+	if id != nil {
+		name = id.name
+	}
+	return append(all, identityRemark(name, err)), nil
+}
+
+// audit looks at the servers.
+func (s *Store) audit(ctx context.Context) ([]refrain.Remark, error) {
 	nodes, err := s.inspect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("auditing %s: %w", s.target, err)
@@ -89,11 +117,14 @@ func (s *Store) Audit(ctx context.Context) ([]refrain.Remark, error) {
 		all = append(all, refrain.Remark{Grade: refrain.GradeWarn, Subject: "failover", Text: fmt.Sprintf(
 			"%d times since this process began a server has restarted, or another has taken over", n)})
 	}
-	identity := refrain.Remark{Grade: refrain.GradeOK, Subject: "identity", Text: s.Identity()}
-	if err := s.check(ctx); err != nil {
-		identity.Grade, identity.Text = refrain.GradeFault, err.Error()
+	return all, nil
+}
+
+func identityRemark(name string, err error) refrain.Remark {
+	if err != nil {
+		return refrain.Remark{Grade: refrain.GradeFault, Subject: "identity", Text: err.Error()}
 	}
-	return append(all, identity), nil
+	return refrain.Remark{Grade: refrain.GradeOK, Subject: "identity", Text: name}
 }
 
 // remarks are those on one server.

@@ -43,26 +43,51 @@ func (id *identity) value() string { return hex.EncodeToString(id.secret[:]) }
 // findIdentity returns the database's identity, makes one for a database that never had any, and restores a lost one if an
 // operator says so.
 func (s *Store) findIdentity(ctx context.Context) (*identity, error) {
-	value, marks, err := s.survey(ctx)
+	id, complete, err := s.recognise(ctx)
+	lost, isLost := errors.AsType[*LostError](err)
 	switch {
+	case isLost && id != nil:
+		s.identity.Store(id)
+		return id, s.mend(ctx, lost)
+	case isLost && lost.Found == "":
+		if yes, err := s.confirmed(ctx, lost.Identity); err != nil || !yes {
+			return nil, errors.Join(lost, err)
+		}
+		return s.makeIdentity(ctx)
 	case err != nil:
 		return nil, err
-	case value == "":
-		return s.makeIdentity(ctx, marks)
-	}
-	id, complete, err := parseIdentity(value)
-	switch {
-	case err != nil:
-		return nil, err
-	case s.cfg.Identity != "" && s.cfg.Identity != id.name:
-		return nil, s.lost(s.cfg.Identity, id.name, "all")
+	case id == nil:
+		return s.makeIdentity(ctx)
 	case !complete: // whoever began has ended, or is not done yet
 		return id, s.install(ctx, id)
-	case marks[id.mark] == tagCount:
-		return id, nil
 	}
-	s.identity.Store(id)
-	return id, s.mend(ctx, s.lost(id.name, "", partOf(marks[id.mark])))
+	return id, nil
+}
+
+// recognise returns the database's identity, nil if it has none, and whether it was made to its end. The
+// error is a *LostError if it has another than it should, or had one, or has lost a part of it.
+func (s *Store) recognise(ctx context.Context) (id *identity, complete bool, err error) {
+	value, marks, err := s.survey(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if value == "" {
+		was, err := s.formerly(ctx, marks)
+		if err == nil && was != "" {
+			err = s.lost(was, "", partOf(tagCount-marks[""]))
+		}
+		return nil, false, err
+	}
+	id, complete, err = parseIdentity(value)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case s.cfg.Identity != "" && s.cfg.Identity != id.name:
+		return nil, false, s.lost(s.cfg.Identity, id.name, "all")
+	case complete && marks[id.mark] != tagCount:
+		return id, false, s.lost(id.name, "", partOf(marks[id.mark]))
+	}
+	return id, complete, nil
 }
 
 // survey reads the store's key and counts the marks, without anybody having changed the key meanwhile.
@@ -79,20 +104,11 @@ func (s *Store) survey(ctx context.Context) (value string, marks map[string]int,
 }
 
 // makeIdentity begins in a database that has no identity.
-func (s *Store) makeIdentity(ctx context.Context, marks map[string]int) (*identity, error) {
-	was, err := s.formerly(ctx, marks)
-	if err != nil {
-		return nil, err
-	}
-	if was != "" {
-		if yes, err := s.confirmed(ctx, was); err != nil || !yes {
-			return nil, errors.Join(s.lost(was, "", partOf(tagCount-marks[""])), err)
-		}
-	}
+func (s *Store) makeIdentity(ctx context.Context) (*identity, error) {
 	var secret [32]byte
 	_, _ = rand.Read(secret[:]) // never fails since Go 1.24
 	id := newIdentity(secret)
-	_, err = s.client.Do(ctx, s.client.B().Set().Key(s.names.store).Value(making+id.value()).Nx().Build()).ToString()
+	_, err := s.client.Do(ctx, s.client.B().Set().Key(s.names.store).Value(making+id.value()).Nx().Build()).ToString()
 	if err != nil && !rueidis.IsRedisNil(err) {
 		return nil, s.describe(fmt.Errorf("making the identity: %w", err))
 	}

@@ -89,51 +89,19 @@ var (
 // The error is a *[LostError] when the database is not the one that it should be, says what is wrong with the server's settings
 // when they do not let it keep a record, and is a refrain.ErrUnavailable when it does not answer.
 func Open(ctx context.Context, url string, cfg Config) (*Store, error) {
-	t, err := parse(url, &cfg)
+	s, err := dial(ctx, url, cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, target: t, names: newNames(cfg.Prefix), log: cfg.Logger, poke: make(chan struct{}, 1)}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.client, err = connect(ctx, t); err != nil {
-		return nil, fmt.Errorf("opening %s: %w: %w", t, refrain.ErrUnavailable, err)
-	}
 	if err := s.begin(ctx); err != nil {
 		s.client.Close()
-		return nil, fmt.Errorf("opening %s: %w", t, err)
+		return nil, fmt.Errorf("opening %s: %w", s.target, err)
 	}
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.calls.Go(func() { s.watch(watching) })
 	s.calls.Go(func() { s.listen(watching) })
 	return s, nil
-}
-
-// connect connects to the target, unless ctx ends before.
-func connect(ctx context.Context, t *target) (rueidis.Client, error) {
-	type result struct {
-		client rueidis.Client
-		err    error
-	}
-	done := make(chan result)
-	go func() { // ends when the dialer has given up
-		c, err := t.connect()
-		select {
-		case done <- result{c, err}:
-		case <-ctx.Done():
-			if err == nil {
-				c.Close()
-			}
-		}
-	}()
-	select {
-	case r := <-done:
-		return r.client, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // begin looks at the server and finds or makes the identity.

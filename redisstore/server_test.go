@@ -304,12 +304,38 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestInspectChangesNothing looks at a database that has never been used, at one that has, and at one that has lost its identity.
+func TestInspectChangesNothing(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	inspects := func(want string) {
+		t.Helper()
+		before := call(t, server, "DBSIZE")
+		remarks, err := Inspect(within(t), server.URL(), Config{})
+		if text := written(remarks); err != nil || !strings.Contains(text, want) || !strings.Contains(text, "ok tier: process") {
+			t.Errorf("got error %v and\n%swant %q", err, text, want)
+		}
+		if after := call(t, server, "DBSIZE"); after != before {
+			t.Errorf("%q: there were %s keys, and are %s", want, before, after)
+		}
+	}
+	inspects("ok identity: none yet")
+	s := openStore(t, server.URL(), Config{AuditEvery: time.Hour})
+	inspects("ok identity: " + s.Identity())
+	call(t, server, "DEL", s.names.store)
+	inspects("FAULT identity: the database is not " + s.Identity())
+}
+
 func audit(tb testing.TB, s *Store) string {
 	tb.Helper()
 	remarks, err := s.Audit(within(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return written(remarks)
+}
+
+func written(remarks []refrain.Remark) string {
 	var text strings.Builder
 	for _, r := range remarks {
 		text.WriteString(string(r.Grade) + " " + r.Subject + ": " + r.Text + "\n")

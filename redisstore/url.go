@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/rueidis"
 )
 
 // A kind is how many servers there are behind a URL.
@@ -180,47 +178,4 @@ func (t *target) parameter(cfg *Config, name, value string) (err error) {
 		return errors.New("there is none of that name")
 	}
 	return err
-}
-
-// How soon a server that does not answer is given up.
-const (
-	dialTimeout  = time.Second
-	replyTimeout = 2 * time.Second
-)
-
-// connect connects. The client sends nothing again by itself but what the server says that it has not done.
-func (t *target) connect() (rueidis.Client, error) {
-	o := rueidis.ClientOption{
-		InitAddress: t.addresses, Username: t.user, Password: t.password, SelectDB: t.db, TLSConfig: t.tls,
-		ClientName: "refrain", ClientSetInfo: rueidis.DisableClientSetInfo,
-		DisableCache: true, DisableRetry: true, ForceSingleClient: t.kind == single,
-		ConnWriteTimeout: replyTimeout,
-		// Each connection has two buffers of this size. Longer values go past them.
-		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,
-		BlockingPoolCleanup: time.Minute,
-	}
-	o.Dialer.Timeout = dialTimeout
-	switch t.kind {
-	case sentinel:
-		o.Sentinel = rueidis.SentinelOption{
-			MasterSet: t.master, Username: t.sentinelUser, Password: t.sentinelPassword, TLSConfig: t.tls, Dialer: o.Dialer,
-			TopologyRefreshInterval: 2 * time.Second, // else one missed message binds the client to the old master
-		}
-	case cluster:
-		o.ClusterOption.ShardsRefreshInterval = 5 * time.Second
-		o.ClusterOption.MaxMovedRedirections = 16
-	case single:
-	}
-	c, err := rueidis.NewClient(o)
-	if err != nil {
-		if c != nil {
-			c.Close()
-		}
-		return nil, err
-	}
-	if t.kind == cluster && c.Mode() != rueidis.ClientModeCluster {
-		c.Close()
-		return nil, errors.New("the server is in no cluster: its URL begins with redis://")
-	}
-	return c, nil
 }
