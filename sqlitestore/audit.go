@@ -23,15 +23,13 @@ func (s *Store) Audit(ctx context.Context) ([]refrain.Remark, error) {
 		return nil, fmt.Errorf("auditing the store: %w", err)
 	}
 	in := &inspector{}
-	in.say(refrain.GradeOK, "tier", "%s: survives power loss; one machine", s.Tier())
+	in.tier()
 	own, err := settingsOf(ctx, s.read)
 	if err != nil {
 		return nil, fmt.Errorf("auditing the store: %w", s.unread(err))
 	}
 	in.settings(own)
-	in.file(s.path)
-	in.log(s.path + "-wal")
-	in.fileSystem(s.path)
+	in.place(s.path)
 	if s.application != nil {
 		theirs, err := settingsOf(ctx, s.application)
 		if err != nil {
@@ -84,6 +82,17 @@ func (in *inspector) settings(v settings) {
 		in.say(refrain.GradeOK, "synchronous", "%d: every commit is synced", v.synchronous)
 	}
 	in.say(refrain.GradeOK, "busy", "the store waits for the lock as long as its callers do")
+}
+
+func (in *inspector) tier() {
+	in.say(refrain.GradeOK, "tier", "%s: survives power loss; one machine", refrain.TierStrict)
+}
+
+// place looks at where the file is.
+func (in *inspector) place(path string) {
+	in.file(path)
+	in.log(path + "-wal")
+	in.fileSystem(path)
 }
 
 func (in *inspector) file(path string) {

@@ -53,9 +53,8 @@ func (s *Store) makeTables(ctx context.Context, conn *sql.Conn) (err error) {
 			_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // there may be none any more
 		}
 	}()
-	var made bool
-	const query = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'refrain_store'"
-	if err := conn.QueryRowContext(ctx, query).Scan(&made); err != nil {
+	made, err := hasTables(ctx, conn)
+	if err != nil {
 		return err
 	}
 	if !made {
@@ -68,6 +67,12 @@ func (s *Store) makeTables(ctx context.Context, conn *sql.Conn) (err error) {
 	}
 	_, err = conn.ExecContext(ctx, "COMMIT")
 	return err
+}
+
+func hasTables(ctx context.Context, conn *sql.Conn) (made bool, err error) {
+	const query = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'refrain_store'"
+	err = conn.QueryRowContext(ctx, query).Scan(&made)
+	return made, err
 }
 
 func create(ctx context.Context, conn *sql.Conn) error {

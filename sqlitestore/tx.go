@@ -10,8 +10,8 @@ import (
 	"github.com/refrain-dev/refrain"
 )
 
-// What a settlement in a transaction of the application's does first. It takes the file's write lock. A file that is only attached
-// will not do: SQLite commits to several files one after the other.
+// What a settlement in a transaction of the application's does first. It takes the file's write lock. A file that is only
+// attached will not do: SQLite commits to several files one after the other.
 const touchShared = "UPDATE main.refrain_store SET clock = max(clock, ?) RETURNING clock, secret"
 
 // SettleTx implements refrain.TxSettler. The transaction is a *[sql.Tx] on the store's file. From SettleTx on it has the file's

@@ -31,8 +31,9 @@ func newCheck(env environment) *cobra.Command {
 		Long: `Check reads the configuration as the proxy would and reports everything that is
 wrong with it. Then it looks at what the store's durability rests on: its directory,
 file system, free space, whether and how fast a sync works, and who holds its lock; or
-the settings of the server that keeps it. It does not disturb a running proxy. The keys
-of the issuers of tokens, and the files of tls, are read as the proxy would read them.
+the settings of the server that keeps it. It changes nothing there, and does not disturb
+a running proxy. The keys of the issuers of tokens, and the files of tls, are read as
+the proxy would read them.
 
 The exit status is 1 if anything is wrong; warnings do not count.`,
 		Example: `  refrain check --config refrain.yaml

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -17,5 +19,18 @@ func TestCheckWarnsOfAnAdminAddressForAll(t *testing.T) {
 		if got.status != statusGood || warns != strings.Contains(got.stdout, "is for other machines too") {
 			t.Errorf("%s: got status %d and\n%s", address, got.status, got.stdout)
 		}
+	}
+}
+
+// TestCheckMakesNoStore: whoever asks about a file does not make it.
+func TestCheckMakesNoStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	got := command("check", "--store", "sqlite:"+filepath.Join(dir, "refrain.db"))
+	if got.status != statusGood || !strings.Contains(got.stdout, "is made when the store is first opened") {
+		t.Errorf("got status %d and\n%s", got.status, got.stdout)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("got %v and error %v, want an empty folder", left, err)
 	}
 }

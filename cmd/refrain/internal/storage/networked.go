@@ -20,14 +20,13 @@ type shared interface {
 	Secret(ctx context.Context) ([]byte, error)
 }
 
-// Audit looks at what the promise of a networked store rests on, and changes nothing.
+// Audit looks at what the promise of a shared store rests on, and changes nothing.
 func Audit(ctx context.Context, cfg *config.Config) ([]refrain.Remark, error) {
-	s, err := connect(ctx, cfg.Store, slog.New(slog.DiscardHandler))
+	remarks, err := look(ctx, cfg.Store)
 	if err != nil {
-		return nil, fmt.Errorf("opening the store %s: %w", cfg.Store, err)
+		return remarks, fmt.Errorf("auditing the store %s: %w", cfg.Store, err)
 	}
-	defer s.Close()
-	return s.Audit(ctx)
+	return remarks, nil
 }
 
 func openNetworked(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Storage, err error) {
