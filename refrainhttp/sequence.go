@@ -126,8 +126,10 @@ func (s *sequence) end(n uint64) uint64 {
 	return (n - s.window + 1) / s.step * s.step
 }
 
-// forget forgets numbers that left the window, the newest ones before to. The mark says that they have.
+// forget forgets numbers that left the window when its end moved. The mark says that they have, so it may take its time: the
+// newest stay a while, for retries and for those that still run.
 func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
+	from, to = from-min(from, forgottenAtOnce), to-min(to, forgottenAtOnce)
 	if to-from > forgottenAtOnce {
 		from = to - forgottenAtOnce
 	}
