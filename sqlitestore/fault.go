@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	// ErrReplaced says that the file was removed, or another put in its place, while the store was open: what it would
-	// acknowledge from then on nobody would find again.
+	// ErrReplaced says that the file, or its -wal or -shm, was removed, or another put in its place, while the store was open:
+	// what it would acknowledge from then on nobody would find again.
 	ErrReplaced = errors.New("the store's file was removed or replaced while it was open")
 	// ErrSchema says that the store's tables were made by a later version of this program.
 	ErrSchema = errors.New("the store's tables are of a later version")

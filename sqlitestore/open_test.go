@@ -56,7 +56,10 @@ func TestFileIsItsOwners(t *testing.T) {
 func TestAwkwardNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"a b.db", "100%.db", "q?mode=memory", "h#.db", "ünï.db"} {
+	if err := os.Symlink(newFile(t), filepath.Join(dir, "link.db")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a b.db", "100%.db", "q?mode=memory", "h#.db", "ünï.db", "link.db"} {
 		s := openStore(t, filepath.Join(dir, name), Config{})
 		claimed(t, s, time.Hour)
 		if err := s.Close(); err != nil {
@@ -138,6 +141,8 @@ func TestReplacedFileStopsTheStore(t *testing.T) {
 	for name, replace := range map[string]func(file string) error{
 		"removed": os.Remove,
 		"moved":   func(file string) error { return os.Rename(file, file+".old") },
+		"log removed":   func(file string) error { return os.Remove(file + "-wal") },
+		"index removed": func(file string) error { return os.Remove(file + "-shm") },
 		"replaced": func(file string) error {
 			return errors.Join(os.WriteFile(file+".new", nil, 0o600), os.Rename(file+".new", file))
 		},

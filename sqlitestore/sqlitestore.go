@@ -52,7 +52,7 @@ type Store struct {
 	find        *sql.Stmt
 	application *sql.DB // the pool that New was given
 	secret      []byte
-	file        os.FileInfo // what was at path when it was opened
+	files       files
 
 	clock machine.Clock
 	queue queue
@@ -127,7 +127,7 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	if s.file, err = os.Stat(s.path); err != nil {
+	if s.files, err = openFiles(s.path); err != nil {
 		return err
 	}
 	if s.read, err = pool(s.path, readers, true); err != nil {

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -134,22 +133,22 @@ func (w *writer) begin() error {
 	case err != nil:
 		w.disconnect()
 	default:
-		err = w.sameFile()
+		err = w.sameFiles()
 	}
 	return err
 }
 
-// sameFile sees to it that others find what is written now.
-func (w *writer) sameFile() error {
-	info, err := os.Stat(w.store.path)
-	if err == nil && os.SameFile(info, w.store.file) {
+// sameFiles sees to it that others find what is written now.
+func (w *writer) sameFiles() error {
+	name, err := w.store.files.gone()
+	if name == "" && err == nil {
 		return nil
 	}
 	w.disconnect()
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return err
 	}
-	w.store.log.Error("store stops: its file was removed or replaced", "file", w.store.path)
+	w.store.log.Error("store stops: its file was removed or replaced", "file", name)
 	return w.store.fault.fail(ErrReplaced)
 }
 
