@@ -139,8 +139,8 @@ func (c foreignConn) Prepare(query string) (driver.Stmt, error) {
 func TestReplacedFileStopsTheStore(t *testing.T) {
 	t.Parallel()
 	for name, replace := range map[string]func(file string) error{
-		"removed": os.Remove,
-		"moved":   func(file string) error { return os.Rename(file, file+".old") },
+		"removed":       os.Remove,
+		"moved":         func(file string) error { return os.Rename(file, file+".old") },
 		"log removed":   func(file string) error { return os.Remove(file + "-wal") },
 		"index removed": func(file string) error { return os.Remove(file + "-shm") },
 		"replaced": func(file string) error {
