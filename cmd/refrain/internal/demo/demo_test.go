@@ -16,25 +16,32 @@ import (
 
 func TestPlanIsDrawnFromItsSeed(t *testing.T) {
 	t.Parallel()
-	if a, b := plan(300, 5), plan(300, 5); !reflect.DeepEqual(a, b) {
+	keys := map[string]bool{}
+	draw := func(seed uint64) []operation {
+		all := plan(300, seed)
+		for i := range all {
+			keys[all[i].key], all[i].key = true, ""
+		}
+		return all
+	}
+	if !reflect.DeepEqual(draw(5), draw(5)) {
 		t.Error("got two storms of one seed")
 	}
-	if a, b := plan(300, 5), plan(300, 6); reflect.DeepEqual(a, b) {
+	if reflect.DeepEqual(draw(5), draw(6)) {
 		t.Error("got one storm of two seeds")
 	}
-	faults, copies, forgets, keys := map[fault]int{}, map[int]int{}, 0, map[string]bool{}
-	for _, op := range plan(300, 5) {
+	faults, copies, forgets := map[fault]int{}, map[int]int{}, 0
+	for _, op := range draw(5) {
 		faults[op.fault]++
 		copies[op.copies]++
 		forgets += one(op.forgets)
-		keys[op.key] = true
 	}
 	for f := range faultsCount {
 		if faults[f] < 20 {
 			t.Errorf("got fault %d in %d of 300 operations, want more", f, faults[f])
 		}
 	}
-	if copies[2] < 10 || copies[3] < 10 || forgets < 40 || len(keys) != 300 {
+	if copies[2] < 10 || copies[3] < 10 || forgets < 40 || len(keys) != 5*300 {
 		t.Errorf("got copies %v, %d that ask again, %d keys", copies, forgets, len(keys))
 	}
 }
