@@ -1,0 +1,12 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/refrain-dev/refrain/examples/orm/shop/shoptest"
+)
+
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	shoptest.SQLite(t, open)
+}

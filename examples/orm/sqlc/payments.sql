@@ -1,0 +1,2 @@
+-- name: Add :one
+INSERT INTO payments (amount) VALUES (?) RETURNING id;

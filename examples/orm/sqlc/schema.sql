@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS payments (
+  id     INTEGER PRIMARY KEY,
+  amount INTEGER NOT NULL
+);
