@@ -144,7 +144,7 @@ func TestTable(t *testing.T) {
 	s := score{a: 8000, b: 10000, ratio: 0.8, lo: 0.7, hi: 0.9}
 	got := table([]result{
 		atLeast(0.6, "firsts", "/s", s, "nginx"), atLeast(0.9, "firsts", "/s", s, "nginx"), atMost(0.7, "cost", " ns", s, "Fiber"),
-		floor("floor", "relay", "/s", s, "nginx"), skip("firsts", "Restate", "npm is not installed"),
+		floor("floor", "relay", s, "nginx"), skip("firsts", "Restate", "npm is not installed"),
 	})
 	for _, want := range []string{
 		"| firsts | 8.00 k/s | nginx 10.0 k/s | 0.80 | 0.70 to 0.90 | ≥ 0.6 | met |",

@@ -2,7 +2,7 @@
 //
 //	go run ./bench             everything, about six minutes; writes bench/RESULTS.md
 //	go run ./bench -quick      a few seconds each, to see that it works; writes nothing
-//	go run ./bench -only store one part: nginx, restate, store, redis, mariadb, postgres, middleware, canonical or size
+//	go run ./bench -only store one part: nginx, restate, store, redis, mariadb, postgres, recall, middleware, canonical or size
 package main
 
 import (
@@ -91,6 +91,7 @@ func parts() []part {
 		{"redis", (*bench).redis},
 		{"mariadb", (*bench).mariadb},
 		{"postgres", (*bench).postgres},
+		{"recall", (*bench).recall},
 		{"middleware", (*bench).middleware},
 		{"canonical", (*bench).canonical},
 		{"size", (*bench).size},

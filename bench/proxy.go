@@ -128,7 +128,7 @@ func (p *proxies) versus(ctx context.Context, ours, theirs target, want limits, 
 	}
 	results := []result{atLeast(want.first, first, "/s", firsts[0], theirs.name)}
 	for i, f := range floors {
-		results = append(results, floor(below, f.name, "/s", firsts[1+i], theirs.name))
+		results = append(results, floor(below, f.name, firsts[1+i], theirs.name))
 	}
 	a, err := p.replays(ctx, ours)
 	if err != nil {

@@ -32,9 +32,9 @@ func atMost(limit float64, what, unit string, s score, peer string) result {
 	return r
 }
 
-// floor returns the line of what this machine allows, which is no result of ours.
-func floor(what, name, unit string, s score, peer string) result {
-	r := atLeast(0, what, unit, s, peer)
+// floor returns the line of what stands beside a result for comparison, such as what this machine allows.
+func floor(what, name string, s score, peer string) result {
+	r := atLeast(0, what, "/s", s, peer)
 	r.ours, r.target = name+" "+r.ours, ""
 	return r
 }

@@ -45,7 +45,7 @@ func (b *bench) store(ctx context.Context) ([]result, error) {
 	}
 	return []result{
 		atLeast(0.8, what, "/s", got[0], peer),
-		floor("the embedded store: floor, the same records in bare Pebble", "Pebble", "/s", got[1], peer),
+		floor("the embedded store: floor, the same records in bare Pebble", "Pebble", got[1], peer),
 	}, nil
 }
 
