@@ -81,7 +81,7 @@ func TestProbesOfBatchesNameTheKey(t *testing.T) {
 	p := batched()
 	p.Operation.Unknown = refrain.Probe
 	p.Probe = refrainhttp.Probe{
-		URL: "/x?a=${attempt}", Base: "http://127.0.0.1:1", DidNotHappen: refrainhttp.Expectation{Status: []string{"404"}},
+		URL: "/x?a=${attempt}", Base: "http://127.0.0.1:1", Happened: refrainhttp.Expectation{Status: []string{"200"}},
 	}
 	if err := p.ValidateProbe(""); err == nil || !strings.Contains(err.Error(), "${key}") {
 		t.Errorf("got %v, want the remedy", err)

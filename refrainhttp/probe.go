@@ -31,8 +31,8 @@ type Probe struct {
 	URL, Base string
 	// Header lists header lines, "Name: value".
 	Header []string
-	// Happened and DidNotHappen say what the answers mean. At least one is needed. DidNotHappen has the operation run again:
-	// see refrain.ProbeFunc for how sure it must be.
+	// Happened and DidNotHappen say what the answers mean. Happened is needed. DidNotHappen has the operation run again: see
+	// refrain.ProbeFunc for how sure it must be.
 	Happened, DidNotHappen Expectation
 	// Answer is Tombstone if empty.
 	Answer ProbeAnswer
@@ -159,8 +159,11 @@ func (q *inquiry) checkAnswers(p *Probe) error {
 	case p.Method != http.MethodGet && !isHead:
 		return wrongProbe("method", "%q may change something; a probe is a GET or a HEAD", p.Method)
 	case q.happened == nil && q.didNotHappen == nil:
-		return wrongProbe("url", "nothing is expected of its answer, so none would tell; say under happened, did_not_happen or "+
-			"both what it must look like")
+		return wrongProbe("url", "nothing is expected of its answer, so none would tell; say under happened, and under "+
+			"did_not_happen if the API knows, what it must look like")
+	case q.happened == nil:
+		return wrongProbe("url", "no answer would say that the operation happened, so it would stay unknown for good; say under "+
+			"happened what the answer looks like then")
 	case p.Answer != Tombstone && p.Answer != ReplayProbe:
 		return wrongProbe("answer", "%q is none of tombstone, replay", p.Answer)
 	case isHead && q.replay:
@@ -170,7 +173,7 @@ func (q *inquiry) checkAnswers(p *Probe) error {
 	case isHead && p.DidNotHappen.Pointer != "":
 		return wrongProbe("did_not_happen.pointer", "the answer to HEAD has no body; use GET")
 	}
-	if q.happened == nil || q.didNotHappen == nil || q.happened.at != nil || q.didNotHappen.at != nil {
+	if q.didNotHappen == nil || q.happened.at != nil || q.didNotHappen.at != nil {
 		return nil
 	}
 	for s := range q.happened.status {

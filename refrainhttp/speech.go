@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -97,8 +98,24 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	}
 	w.detailed = w.detailed.fix(known, w.escape)
 	w.body = w.detailed.fix(map[string]string{"detail": t.detail}, w.escape)
+	if err := w.checkBody(media); err != nil {
+		return w, fmt.Errorf("body: %w", err)
+	}
 	return w, nil
 }
+
+// checkBody sees to it that a body that should be JSON is.
+func (w *words) checkBody(media string) error {
+	if w.body == nil || !isJSON(media) || json.Valid(w.body.append(nil, anything{}, w.escape, false)) {
+		return nil
+	}
+	return fmt.Errorf("it is not JSON, which its media type says (%s); quote texts, or give it another Content-Type", media)
+}
+
+// anything gives every variable a value that is JSON with quotes around it and without.
+type anything struct{}
+
+func (anything) value(string, *pointer) string { return "0" }
 
 var errNoLine = errors.New(`this is not a header line such as "Name: value"`)
 

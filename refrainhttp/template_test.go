@@ -74,3 +74,24 @@ func FuzzEscapes(f *testing.F) {
 		}
 	})
 }
+
+// A body that says it is JSON must be, whatever its variables stand for.
+func TestBodiesAreOfTheirMediaType(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"error":"${detail}","status":${http_status}}`: true,
+		`{"of":${outcome:/a},"id":"${resource}"}`:       true,
+		`{"error":${detail}}`:                           false,
+		`{"error":"${detail}",}`:                        false,
+		`<p>${detail}</p>`:                              false,
+	} {
+		p := Policy{Answers: Answers{Mismatch: Answer{Body: body}}}
+		if err := p.Validate(); (err == nil) != want {
+			t.Errorf("%s: got error %v, want it accepted: %t", body, err, want)
+		}
+		p.Answers.Mismatch.Header = []string{"Content-Type: text/html"}
+		if err := p.Validate(); err != nil {
+			t.Errorf("%s: got error %v, though it is not JSON", body, err)
+		}
+	}
+}

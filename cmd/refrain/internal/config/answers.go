@@ -30,10 +30,27 @@ func (p *Policy) answerFields() []field {
 		bind(p.origins, "answers.outcome_marks", &a.OutcomeMarks, quiet(list(mark()))),
 		bind(p.origins, "answers.release_marks", &a.ReleaseMarks, quiet(list(mark()))),
 	}
-	for _, w := range []struct {
-		name   string
-		answer *refrainhttp.Answer
-	}{
+	for _, w := range answersOf(a) {
+		name := "answers." + w.name + "."
+		fields = append(fields,
+			bind(p.origins, name+"status", &w.answer.Status, quiet(answerStatus())),
+			bind(p.origins, name+"code", &w.answer.Code, text()),
+			bind(p.origins, name+"detail", &w.answer.Detail, text()),
+			bind(p.origins, name+"header", &w.answer.Header, quiet(list(answerLine()))),
+			bind(p.origins, name+"body", &w.answer.Body, answerBody()),
+		)
+	}
+	return fields
+}
+
+// A namedAnswer is one with its name in the file.
+type namedAnswer struct {
+	name   string
+	answer *refrainhttp.Answer
+}
+
+func answersOf(a *refrainhttp.Answers) []namedAnswer {
+	return []namedAnswer{
 		{"problem", &a.Problem},
 		{"key_missing", &a.KeyMissing},
 		{"key_invalid", &a.KeyInvalid},
@@ -50,17 +67,7 @@ func (p *Policy) answerFields() []field {
 		{"repeat", &a.Repeat},
 		{"unreachable", &a.Unreachable},
 		{"unanswered", &a.Unanswered},
-	} {
-		name := "answers." + w.name + "."
-		fields = append(fields,
-			bind(p.origins, name+"status", &w.answer.Status, quiet(answerStatus())),
-			bind(p.origins, name+"code", &w.answer.Code, text()),
-			bind(p.origins, name+"detail", &w.answer.Detail, text()),
-			bind(p.origins, name+"header", &w.answer.Header, quiet(list(answerLine()))),
-			bind(p.origins, name+"body", &w.answer.Body, answerBody()),
-		)
 	}
-	return fields
 }
 
 // mark is a kind of header lines that mark answers.
@@ -75,10 +82,10 @@ func answerLine() kind[string] {
 	})
 }
 
-// answerBody is a kind of templates of bodies.
+// answerBody is a kind of templates of bodies, of a media type that is not known yet.
 func answerBody() kind[string] {
 	return spoken(func(text string) refrainhttp.Answers {
-		return refrainhttp.Answers{Mismatch: refrainhttp.Answer{Body: text}}
+		return refrainhttp.Answers{Mismatch: refrainhttp.Answer{Body: text, Header: []string{"Content-Type: text/plain"}}}
 	})
 }
 
@@ -119,10 +126,26 @@ func fault(p *refrainhttp.Policy) error {
 	return err
 }
 
-// checkAnswers sees to it that what is said is ever said.
-func (p *Policy) checkAnswers() []contradiction {
+// checkAnswers sees to it that what is said is ever said, and is of its media type.
+func (p *Policy) checkAnswers() (all []contradiction) {
 	if field := p.firstGiven("answers.repeat."); field != "" && p.Answers.Repeat.Status == 0 {
-		return contradict(field, "has no effect without answers.repeat.status, what the retry of a success is answered with")
+		all = contradict(field, "has no effect without answers.repeat.status, what the retry of a success is answered with")
 	}
-	return nil
+	problem := p.Answers.Problem
+	for _, w := range answersOf(&p.Answers) {
+		body, header := "answers."+w.name+".body", "answers."+w.name+".header"
+		err := speakable(refrainhttp.Answers{Problem: problem, Mismatch: *w.answer})
+		switch {
+		case err == nil:
+			continue
+		case p.given(body):
+			all = append(all, contradict(body, "%s", err)...)
+		case p.given(header):
+			all = append(all, contradict(header, "does not go with the body (%s): %s", p.origins["answers.problem.body"], err)...)
+		}
+		if w.name == "problem" {
+			problem.Body = "" // which is wrong once, not in every answer
+		}
+	}
+	return all
 }

@@ -193,6 +193,7 @@ func readRoute(v value, inherited Policy, known []contradiction) Route {
 	}
 	r.Policy.patterns = r.Match
 	r.Policy.check(v, known)
+	r.Policy.checkOff(v)
 	return r
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // A contradiction is a setting that does not go together with others.
@@ -19,16 +21,33 @@ func (p *Policy) check(at value, known []contradiction) []contradiction {
 		p.checkBatch(), p.checkScope(), p.checkFingerprint(), p.checkOutcome(), p.checkVerify(), p.checkProbe(),
 		p.checkAnswers())
 	for _, c := range all {
-		if slices.Contains(known, c) {
-			continue
+		if !slices.Contains(known, c) {
+			p.report(at, c)
 		}
-		v := value{d: at.d, path: join(at.path, c.field), origin: at.origin}
-		if o := p.origins[c.field]; o.Line > 0 {
-			v.origin = o
-		}
-		v.fault("%s", c.text)
 	}
 	return all
+}
+
+// report tells of a contradiction in what is at a place.
+func (p *Policy) report(at value, c contradiction) {
+	v := value{d: at.d, path: join(at.path, c.field), origin: at.origin}
+	if o := p.origins[c.field]; o.Line > 0 {
+		v.origin = o
+	}
+	v.fault("%s", c.text)
+}
+
+// checkOff sees to it that a route does not set what has no effect on it. In the defaults, mode: off switches everything off
+// for a while.
+func (p *Policy) checkOff(route value) {
+	if _, own := route.member("mode"); !own || p.Mode != refrainhttp.Off {
+		return
+	}
+	for _, m := range route.ordered() {
+		if name := m.name(); name != "mode" && name != "match" {
+			m.fault("has no effect while mode is off (%s); remove one of them", p.origins["mode"])
+		}
+	}
 }
 
 func contradict(field, format string, args ...any) []contradiction {

@@ -67,6 +67,9 @@ func (ds *dialects) read(v value) {
 		d, _ := ds.lookup(base)
 		p.Policy = explicit(d.Policy)
 		m.fields(append(fields, field{name: "extends", read: func(value) {}}), "")
+		for _, c := range p.checkAnswers() {
+			p.report(m, c)
+		}
 		d.Name, d.Contract, d.Policy = name, "this file", p.Policy
 		d.Policy.Dialect = name
 		ds.extends[name] = base

@@ -96,12 +96,14 @@ func keySource() kind[string] {
 		scheme, name, named := strings.Cut(text, ":")
 		switch {
 		case scheme == "header", scheme == "sequence" && named:
-			name, err := parseHeader(name)
-			if err == nil && slices.Contains(others, name) {
-				err = fmt.Errorf("%s says something else; a key needs a header field of its own, such as Idempotency-Key", name)
-			}
+			name, err := parseKeyHeader(name)
 			return scheme + ":" + name, err
-		case slices.Contains([]string{"query", "form", "body", "tuple"}, scheme) && name != "":
+		case scheme == "tuple" && name != "":
+			if err := fault(&refrainhttp.Policy{Key: refrainhttp.Key{From: []string{text}}}); err != nil {
+				return "", err
+			}
+			return text, checkTuple(name)
+		case slices.Contains([]string{"query", "form", "body"}, scheme) && name != "":
 			return text, fault(&refrainhttp.Policy{Key: refrainhttp.Key{From: []string{text}}})
 		case !named && strings.IndexFunc(text, notTokenChar) < 0 && text != "":
 			return "", fmt.Errorf("%q does not say where to look; did you mean header:%s?", text, text)
@@ -109,6 +111,28 @@ func keySource() kind[string] {
 		return "", fmt.Errorf("%q is not known; supported: %s", text, have)
 	}
 	return scalar(parse, strings.Clone)
+}
+
+// parseKeyHeader returns the name of a header field that may hold a key, or a part of one.
+func parseKeyHeader(name string) (string, error) {
+	name, err := parseHeader(name)
+	if err == nil && slices.Contains(others, name) {
+		err = fmt.Errorf("%s says something else; a key needs a header field of its own, such as Idempotency-Key", name)
+	}
+	return name, err
+}
+
+// checkTuple says what is wrong with the header fields among the parts of a key.
+func checkTuple(parts string) error {
+	for part := range strings.SplitSeq(parts, ",") {
+		if strings.HasPrefix(part, "/") {
+			continue
+		}
+		if _, err := parseKeyHeader(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // line is a kind of header lines.
