@@ -34,7 +34,11 @@ const (
 // run runs one command and returns the exit status.
 func run(env environment) int {
 	root := newRoot(env)
+	unknown := answerHelp(root)
 	cmd, err := root.ExecuteContextC(context.Background())
+	if err == nil {
+		err = *unknown
+	}
 	if err == nil {
 		return statusGood
 	}

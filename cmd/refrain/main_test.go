@@ -69,7 +69,7 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 		}
 	}
 	for _, cmd := range all {
-		if cmd.Name() == "help" || cmd.Name() == "completion" {
+		if cmd.Name() == "completion" {
 			continue // cobra's own
 		}
 		path := strings.Fields(cmd.CommandPath())[1:]
@@ -85,6 +85,12 @@ func TestMisuseEndsWithStatus2AndAHint(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"frobnicate", `refrain: unknown command "frobnicate"`},
 		{"chekc", `refrain: unknown command "chekc"; did you mean check?`},
+		{"serve --help", `refrain: unknown command "serve"`},
+		{"--help serve", `refrain: unknown command "serve"`},
+		{"help serve", `refrain: unknown command "serve"`},
+		{"ops shwo -h", `refrain: unknown command "shwo"; did you mean show?`},
+		{"help ops shwo", `refrain: unknown command "shwo"; did you mean show?`},
+		{"completion fishy --help", `refrain: unknown command "fishy"`},
 		{"--frobnicate", "refrain: unknown flag: --frobnicate"},
 		{"proxy --frobnicate", "refrain: unknown flag: --frobnicate"},
 		{"proxy --listen", "refrain: flag needs an argument: --listen"},

@@ -31,6 +31,7 @@ given again.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
 	root.AddCommand(newDemo(), newProxy(env), newCheck(env), newExplain(env), newDocs(env), newOps(env), newMigrate(env),
 		newVersion())
+	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }
