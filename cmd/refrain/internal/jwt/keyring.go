@@ -16,6 +16,8 @@ const (
 	// refreshGap is the least time between two refreshes that requests ask for: who sends tokens with invented kids does not
 	// make us hammer the issuer.
 	refreshGap = 10 * time.Second
+	// trustedFor is how long keys are believed that nobody could read again: what an issuer withdraws in that time is not heard of.
+	trustedFor = 24 * time.Hour
 )
 
 // A keyring holds the keys of one issuer, as fresh as its source allows. One goroutine, run, does all the refreshing.
@@ -27,6 +29,7 @@ type keyring struct {
 	done    chan struct{}      // closed when run has ended
 
 	asked   time.Time // when a request's refresh ended, last
+	read    time.Time // when the source had the current keys, last
 	failing bool
 }
 
@@ -36,8 +39,8 @@ func newKeyring(ctx context.Context, from source, log *slog.Logger) (*keyring, e
 	return k, k.refresh(ctx)
 }
 
-// refresh reads the keys anew. On an error the old ones stay in force: an issuer that is away for a while has not withdrawn
-// its keys. A set that has not changed stays the same, so that what was verified by it stays so.
+// refresh reads the keys anew. On an error the old ones stay in force, for trustedFor: an issuer that is away for a while has not
+// withdrawn its keys. A set that has not changed stays the same, so that what was verified by it stays so.
 func (k *keyring) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
@@ -46,6 +49,7 @@ func (k *keyring) refresh(ctx context.Context) error {
 		return fmt.Errorf("reading the keys in %s: %w", k.source.name, err)
 	}
 	if old := k.current.Load(); old != nil && old.data == string(data) {
+		k.read = time.Now()
 		return nil
 	}
 	set, err := parseKeySet(data)
@@ -53,6 +57,7 @@ func (k *keyring) refresh(ctx context.Context) error {
 		return fmt.Errorf("the keys in %s are of no use: %w", k.source.name, err)
 	}
 	k.current.Store(set)
+	k.read = time.Now()
 	k.log.Info("issuer's keys read", "from", k.source.name, "keys", len(set.keys))
 	return nil
 }
@@ -84,7 +89,7 @@ func (k *keyring) answer(ctx context.Context) {
 	k.asked = time.Now()
 }
 
-// report logs when refreshing begins to fail, and when it works again.
+// report logs when refreshing begins to fail, and when it works again. Keys that have not been read for too long go.
 func (k *keyring) report(ctx context.Context, err error) {
 	failed := err != nil && ctx.Err() == nil
 	switch {
@@ -94,6 +99,10 @@ func (k *keyring) report(ctx context.Context, err error) {
 		k.log.Info("issuer's keys can be read again", "from", k.source.name)
 	}
 	k.failing = failed
+	if failed && time.Since(k.read) >= trustedFor && len(k.current.Load().keys) > 0 {
+		k.log.Error("issuer's keys not read for too long; its tokens are refused", "from", k.source.name, "since", k.read)
+		k.current.Store(&keySet{})
+	}
 }
 
 // find returns a set of keys that has one for the header. If the current one has none, it is refreshed first, unless that was

@@ -137,6 +137,38 @@ func TestALeavingRequestDoesNotWaitForKeys(t *testing.T) {
 	})
 }
 
+func TestKeysThatCannotBeReadForTooLongGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSigner(t, "1", "EdDSA")
+		var p publisher
+		good := published(t, s)
+		p.publish(good)
+		k, logged := ring(t, &p)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		p.data.Store(nil)
+		time.Sleep(trustedFor - time.Second)
+		synctest.Wait()
+		if found, _ := finds(k, s); !found {
+			t.Error("keys are gone before their time")
+		}
+		time.Sleep(urlInterval)
+		synctest.Wait()
+		if found, _ := finds(k, s); found {
+			t.Error("keys are believed that nobody has read for a day")
+		}
+		time.Sleep(trustedFor)
+		if n := strings.Count(logged.String(), "its tokens are refused"); n != 1 {
+			t.Errorf("got %d errors, want 1:\n%s", n, logged)
+		}
+		p.publish(good)
+		if found, _ := finds(k, s); !found {
+			t.Error("keys that can be read again are not believed")
+		}
+	})
+}
+
 func TestOldKeysStayInForceWhileRefreshesFail(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -151,7 +183,7 @@ func TestOldKeysStayInForceWhileRefreshesFail(t *testing.T) {
 			time.Sleep(urlInterval)
 		}
 		p.data.Store(nil)
-		time.Sleep(24 * time.Hour)
+		time.Sleep(trustedFor - 6*urlInterval)
 		synctest.Wait()
 		if found, _ := finds(k, s); !found || k.current.Load() != set {
 			t.Error("the old keys are gone")
