@@ -23,3 +23,10 @@ type Listed struct {
 	// Record is what is known of it, but for its Outcome, which may be large: Store.Get has it.
 	Record Record
 }
+
+// A Walker is a Lister that goes through all operations faster than page by page, for it has no order of them.
+type Walker interface {
+	// Walk calls f for each operation, one after the other, as of the store's clock. One that is there all the time is shown,
+	// perhaps twice when the store is just growing or shrinking. ctx ends it early, with an error.
+	Walk(ctx context.Context, f func(Listed)) error
+}

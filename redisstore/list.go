@@ -21,22 +21,39 @@ import (
 const scanned = 1000
 
 // List implements refrain.Lister. Redis has no order of keys: each page looks at every key of the database, a thousand at a time,
-// so that it takes about a second for each million, whatever the page's size. An operation whose slot moves to another node of a
+// so that it takes some seconds for each million, whatever the page's size. An operation whose slot moves to another node of a
 // Cluster meanwhile may be missing.
 func (s *Store) List(ctx context.Context, q refrain.ListQuery) ([]refrain.Listed, error) {
-	if err := s.usable(); err != nil {
-		return nil, fmt.Errorf("listing: %w", err)
-	}
 	q.Limit = cmp.Or(q.Limit, 100)
 	p := page{query: &q}
-	clients, err := s.masters(ctx)
-	for i := 0; err == nil && i < len(clients); i++ {
-		err = s.scan(ctx, clients[i], &p)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing: %w", s.describe(err))
+	if err := s.walk(ctx, p.may, p.add); err != nil {
+		return nil, err
 	}
 	return p.first(), nil
+}
+
+// Walk implements refrain.Walker. It takes as long as one page of List.
+func (s *Store) Walk(ctx context.Context, f func(refrain.Listed)) error {
+	return s.walk(ctx, func(refrain.ID) bool { return true }, func(l refrain.Listed) {
+		if l.Record.State != refrain.StateAbsent {
+			f(l)
+		}
+	})
+}
+
+// walk reads the records of the operations that it may read, and shows them.
+func (s *Store) walk(ctx context.Context, may func(refrain.ID) bool, show func(refrain.Listed)) error {
+	if err := s.usable(); err != nil {
+		return fmt.Errorf("listing: %w", err)
+	}
+	clients, err := s.masters(ctx)
+	for i := 0; err == nil && i < len(clients); i++ {
+		err = s.scan(ctx, clients[i], may, show)
+	}
+	if err != nil {
+		return fmt.Errorf("listing: %w", s.describe(err))
+	}
+	return nil
 }
 
 // masters returns what talks to each server that holds records.
@@ -57,8 +74,8 @@ func (s *Store) masters(ctx context.Context) ([]rueidis.Client, error) {
 	return masters, nil
 }
 
-// scan looks at every record of a server.
-func (s *Store) scan(ctx context.Context, c rueidis.Client, p *page) error {
+// scan looks at every key of a server.
+func (s *Store) scan(ctx context.Context, c rueidis.Client, may func(refrain.ID) bool, show func(refrain.Listed)) error {
 	pattern := s.cfg.Prefix + ":{" + s.cfg.Prefix + ".*}:*"
 	for cursor := uint64(0); ; {
 		entry, err := c.Do(ctx, c.B().Scan().Cursor(cursor).Match(pattern).Count(scanned).Build()).AsScanEntry()
@@ -67,11 +84,11 @@ func (s *Store) scan(ctx context.Context, c rueidis.Client, p *page) error {
 		}
 		var ids []refrain.ID
 		for _, key := range entry.Elements {
-			if id, ok := s.idOf(key); ok && p.may(id) {
+			if id, ok := s.idOf(key); ok && may(id) {
 				ids = append(ids, id)
 			}
 		}
-		if err := s.read(ctx, c, ids, p); err != nil {
+		if err := s.read(ctx, c, ids, show); err != nil {
 			return err
 		}
 		if cursor = entry.Cursor; cursor == 0 {
@@ -89,9 +106,8 @@ func (s *Store) idOf(key string) (id refrain.ID, ok bool) {
 	return id, s.names.of(&id)[1] == key
 }
 
-// read reads records without their outcomes from the server that has named them, and puts those that the query asks for on the
-// page.
-func (s *Store) read(ctx context.Context, c rueidis.Client, ids []refrain.ID, p *page) error {
+// read reads records without their outcomes from the server that has named them, and shows them.
+func (s *Store) read(ctx context.Context, c rueidis.Client, ids []refrain.ID, show func(refrain.Listed)) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -121,7 +137,7 @@ func (s *Store) read(ctx context.Context, c rueidis.Client, ids []refrain.ID, p 
 		if !ok {
 			r = refrain.Unreadable()
 		}
-		p.add(refrain.Listed{ID: id, Record: r.At(now)})
+		show(refrain.Listed{ID: id, Record: r.At(now)})
 	}
 	return nil
 }

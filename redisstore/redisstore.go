@@ -73,6 +73,7 @@ var (
 	_ refrain.Store   = (*Store)(nil)
 	_ refrain.Tiered  = (*Store)(nil)
 	_ refrain.Lister  = (*Store)(nil)
+	_ refrain.Walker  = (*Store)(nil)
 	_ refrain.Auditor = (*Store)(nil)
 	_ refrain.Watcher = (*Store)(nil)
 )

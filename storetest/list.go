@@ -58,23 +58,35 @@ func testListStates(t *testing.T, s refrain.Store) {
 func (w *world) listed(t *testing.T) {
 	t.Helper()
 	w.expired.await(refrain.StateExpired)
+	for state := refrain.StateAbsent; state <= refrain.StateExpired; state++ {
+		w.among(t, state, list(w.done, refrain.ListQuery{State: state, Limit: 3}))
+	}
+	if s, ok := w.done.s.(refrain.Walker); ok {
+		all := make(map[refrain.ID]refrain.Record)
+		if err := s.Walk(w.done.ctx(), func(l refrain.Listed) { all[l.ID] = l.Record }); err != nil {
+			t.Errorf("Walk: %v", err)
+		}
+		w.among(t, refrain.StateAbsent, all)
+	}
+}
+
+// among checks a list of those in a state.
+func (w *world) among(t *testing.T, state refrain.State, got map[refrain.ID]refrain.Record) {
+	t.Helper()
 	want := map[*subject]refrain.State{
 		w.running: refrain.StateRunning, w.lapsed: refrain.StateUnknown, w.unknown: refrain.StateUnknown,
 		w.done: refrain.StateDone, w.expired: refrain.StateExpired, w.released: refrain.StateAbsent,
 		w.takenOver: refrain.StateRunning,
 	}
-	for state := refrain.StateAbsent; state <= refrain.StateExpired; state++ {
-		got := list(w.done, refrain.ListQuery{State: state, Limit: 3})
-		for x, own := range want {
-			r, found := got[x.id]
-			if wanted := own != refrain.StateAbsent && (state == refrain.StateAbsent || state == own); found != wanted {
-				t.Errorf("an operation that is %v in the list of state %v: got %v, want %v", own, state, found, wanted)
-			}
-			full := x.get(own)
-			full.Outcome = nil
-			if found && !same(r, full) {
-				t.Errorf("got %s, want %s without its outcome", describe(r), describe(full))
-			}
+	for x, own := range want {
+		r, found := got[x.id]
+		if wanted := own != refrain.StateAbsent && (state == refrain.StateAbsent || state == own); found != wanted {
+			t.Errorf("an operation that is %v in the list of state %v: got %v, want %v", own, state, found, wanted)
+		}
+		full := x.get(own)
+		full.Outcome = nil
+		if found && !same(r, full) {
+			t.Errorf("got %s, want %s without its outcome", describe(r), describe(full))
 		}
 	}
 }

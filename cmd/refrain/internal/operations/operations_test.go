@@ -442,6 +442,35 @@ func TestStatsCountEveryOperation(t *testing.T) {
 	}
 }
 
+// A walker is a store that does not like pages.
+type walker struct{ refrain.Store }
+
+func (w walker) Walk(ctx context.Context, f func(refrain.Listed)) error {
+	all, err := w.Store.(refrain.Lister).List(ctx, refrain.ListQuery{Limit: 1 << 20})
+	for _, l := range all {
+		f(l)
+	}
+	return err
+}
+
+func TestStatsWalkWhereTheyCan(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for i := range 3 {
+		d.send(fmt.Sprint("good", i), "X-Good")
+	}
+	d.send("bad")
+	if _, _, err := d.guard.Raise(t.Context(), refrain.Scope{}, 7); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(Handler(Config{Guard: d.guard, Store: walker{d.store}, Logger: slog.New(slog.DiscardHandler)}))
+	defer server.Close()
+	s, err := NewClient(server.Listener.Addr().String()).Stats(t.Context())
+	if err != nil || s.Done != 3 || s.Unknown != 1 || s.Running != 0 {
+		t.Errorf("got %+v and error %v, want 3 done and 1 unknown, without the mark", s, err)
+	}
+}
+
 // TestOnlyProgramsOfThisMachineAreAnswered: no page, no other host, nobody through a proxy.
 func TestOnlyProgramsOfThisMachineAreAnswered(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,14 @@ import (
 // stats counts the operations. It reads all of them.
 func (h *handler) stats(r *http.Request) (any, error) {
 	var s Stats
+	if w, ok := h.Store.(refrain.Walker); ok {
+		err := w.Walk(r.Context(), func(l refrain.Listed) {
+			if !l.Record.IsMark() {
+				s.count(&l.Record)
+			}
+		})
+		return s, err
+	}
 	for l, err := range h.listed(r.Context(), refrain.ListQuery{Limit: maxLimit}) {
 		if err != nil {
 			return nil, err
