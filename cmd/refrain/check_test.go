@@ -34,3 +34,17 @@ func TestCheckMakesNoStore(t *testing.T) {
 		t.Errorf("got %v and error %v, want an empty folder", left, err)
 	}
 }
+
+// TestCheckReadsTheSecretOfTheStore: a proxy without it would not start.
+func TestCheckReadsTheSecretOfTheStore(t *testing.T) {
+	t.Parallel()
+	secret := write(t, "secret", "0123456789abcdef")
+	for reference, want := range map[string]int{"file:" + secret: statusGood, "file:" + secret + ".none": statusFault} {
+		store := "sqlite:" + filepath.Join(t.TempDir(), "refrain.db")
+		file := write(t, "refrain.yaml", "upstream: http://127.0.0.1:3000\nstore: "+store+"\nsecret: "+reference+"\n")
+		got := command("check", "--config", file)
+		if got.status != want || strings.Contains(got.stdout, "0123456789abcdef") {
+			t.Errorf("%s: got status %d, want %d, and\n%s", reference, got.status, want, got.stdout)
+		}
+	}
+}

@@ -23,6 +23,9 @@ type shared interface {
 // Audit looks at what the promise of a shared store rests on, and changes nothing.
 func Audit(ctx context.Context, cfg *config.Config) ([]refrain.Remark, error) {
 	remarks, err := look(ctx, cfg.Store)
+	if cfg.Secret != "" {
+		remarks = append(remarks, secretRemark(cfg.Secret))
+	}
 	if err != nil {
 		return remarks, fmt.Errorf("auditing the store %s: %w", cfg.Store, err)
 	}

@@ -54,6 +54,15 @@ func readSecret(reference string) ([]byte, error) {
 	return []byte(text), nil
 }
 
+// secretRemark says whether the secret can be read; only the store knows whether it is the one.
+func secretRemark(reference string) refrain.Remark {
+	r := refrain.Remark{Grade: refrain.GradeOK, Subject: "secret", Text: "read from " + reference}
+	if _, err := readSecret(reference); err != nil {
+		r.Grade, r.Text = refrain.GradeFault, err.Error()
+	}
+	return r
+}
+
 var errOtherSecret = errors.New("the operations in this store were recorded under another secret: under this one each would " +
 	"look new, and would run again; bring the old secret back, or use an empty store")
 
