@@ -81,7 +81,7 @@ func (x *exchange) turnedAway() bool {
 
 // pass lets a request without a key through.
 func (x *exchange) pass() {
-	x.next.ServeHTTP(x.client, x.unprotected())
+	x.m.passOn(x.next, x.client, x.unprotected())
 	x.report(StatusUnkeyed, 0, problemNone)
 }
 
@@ -192,7 +192,7 @@ func (x *exchange) operation() refrain.Operation {
 // bypass runs the request unprotected and marks the answer.
 func (x *exchange) bypass() {
 	x.mark(marking{status: StatusBypassed})
-	x.next.ServeHTTP(x.client, x.unprotected())
+	x.m.passOn(x.next, x.client, x.unprotected())
 	x.report(StatusBypassed, 0, problemNone)
 }
 

@@ -15,25 +15,28 @@ const (
 	TimedOut                       // the same, because time was up
 )
 
-// Fail answers a keyed request for a handler that failed, in the words that the request's policy has for it, and sets the
-// outcome. w and r are what the handler got, and nothing was written to w. For any other request, also one that is only
-// observed, it does nothing and reports false: then the handler answers as it likes, and sets the outcome.
+// Fail answers for a handler that failed, in the words that the policy has for it, and sets the outcome of a keyed request. w
+// and r are what the handler got, and nothing was written to w. It does nothing and reports false for a request that is only
+// observed, and for one without a claim whose path has no policy with words of its own: then the handler answers as it likes,
+// and sets the outcome.
 func Fail(w http.ResponseWriter, r *http.Request, f Failure) bool {
-	var x *exchange
-	switch running := r.Context().Value(executionKey{}).(type) {
-	case *execution:
-		x = &running.x
-	case *batchExchange:
-		x = running.exchange
-	default:
-		return false
-	}
 	class, kind := Unknown, problemUnanswered
 	switch f {
 	case Unreachable:
 		class, kind = Release, problemUnreachable
 	case TimedOut:
 		kind = problemTimedOut
+	}
+	var x *exchange
+	switch running := r.Context().Value(executionKey{}).(type) {
+	case *passing:
+		return running.fail(w, kind)
+	case *execution:
+		x = &running.x
+	case *batchExchange:
+		x = running.exchange
+	default:
+		return false
 	}
 	SetOutcome(r.Context(), class)
 	x.telling(StatusRefused, refusal{kind: kind}).write(w)

@@ -393,3 +393,28 @@ func TestTwoKeysAreRefused(t *testing.T) {
 	}
 	s.ran(0)
 }
+
+// A request that has no claim fails in the words of its path, if there are any: clients of a dialect know no others.
+func TestFailsInTheWordsOfThePath(t *testing.T) {
+	t.Parallel()
+	stripe, _ := refrainhttp.LookupDialect("stripe")
+	s := newSite(t, refrainhttp.Config{Routes: []refrainhttp.Route{
+		{Match: []string{"POST /v1/"}, Policy: stripe.Policy}, {Match: []string{"POST /plain"}},
+	}}, func(w http.ResponseWriter, r *http.Request) {
+		if !refrainhttp.Fail(w, r, refrainhttp.TimedOut) {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	})
+	for _, tc := range []struct {
+		method, path string
+		want         int
+	}{
+		{"POST", "/v1/charges", 500}, {"GET", "/v1/charges", 502}, {"GET", "/plain", 418}, {"POST", "/plain", 418}, {"GET", "/else", 418},
+	} {
+		a := keyless("{}")
+		a.method, a.path = tc.method, tc.path
+		if got := s.do(a); got.code != tc.want || got.code >= 500 && !strings.Contains(got.body, `"type":"idempotency_error"`) {
+			t.Errorf("%s %s: got %s, want %d", tc.method, tc.path, got, tc.want)
+		}
+	}
+}

@@ -68,7 +68,7 @@ func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		found = p.m.routes.find(r)
 	}
 	if found == nil || found.policy.Mode == Off {
-		p.next.ServeHTTP(w, r)
+		p.m.passOn(p.next, w, r)
 		return
 	}
 	x := newExchange(p, found, w, r)

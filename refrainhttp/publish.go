@@ -95,12 +95,21 @@ func (p *publisher) options(w http.ResponseWriter, r *http.Request) {
 
 // contractsOf returns the contracts of the patterns that requests to the path could match.
 func (m *Middleware) contractsOf(r *http.Request) (here []Contract) {
+	for _, p := range m.plansOf(r) {
+		if !slices.ContainsFunc(here, func(c Contract) bool { return c.Match == p.pattern }) {
+			here = append(here, p.contract())
+		}
+	}
+	return here
+}
+
+// plansOf returns the plans of requests to the path, by whatever method.
+func (m *Middleware) plansOf(r *http.Request) (here []*plan) {
 	for _, method := range [...]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		c := *r
 		c.Method = method
-		p := m.routes.find(&c)
-		if p != nil && p.policy.Mode != Off && !slices.ContainsFunc(here, func(c Contract) bool { return c.Match == p.pattern }) {
-			here = append(here, p.contract())
+		if p := m.routes.find(&c); p != nil && p.policy.Mode != Off {
+			here = append(here, p)
 		}
 	}
 	return here

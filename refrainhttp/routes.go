@@ -19,6 +19,7 @@ type routes struct {
 	plans    []*plan  // of all patterns, in the order of the configuration
 	inboxes  *inboxes // nil if nothing has to be signed
 	hosts    bool     // a pattern has a host
+	worded   bool     // a policy has words of its own for a handler that fails
 	keyNames []string // of the header fields that hold keys, on any route
 }
 
@@ -54,6 +55,7 @@ func newRoutes(cfg *Config) (rs *routes, err error) {
 	}
 	if err == nil {
 		rs.inboxes = newInboxes(rs.plans)
+		rs.worded = slices.ContainsFunc(rs.plans, func(p *plan) bool { return p.speech.words[problemUnanswered].body != nil })
 	}
 	return rs, err
 }

@@ -197,6 +197,17 @@ func shapes(t *trial) {
 	}
 }
 
+// shapesOfOthers: a request that has no key, and one that changes nothing, gets the same errors when the upstream does not answer.
+// Only the one that changes nothing may be sent again.
+func shapesOfOthers(t *trial) {
+	shape := []string{"/error/type=idempotency_error", "/error/code", "/error/message"}
+	t.script(Answer{Drop: true}, Answer{Drop: true}, Answer{Drop: true}) // the proxy may send a safe method again
+	a := t.bare()
+	t.is(t.send(a), verdict{status: 500, fields: []string{"Stripe-Should-Retry: false"}, members: shape})
+	a.method, a.body = http.MethodGet, ""
+	t.is(t.send(a), verdict{status: 502, fields: []string{"Stripe-Should-Retry: true"}, members: shape})
+}
+
 // ignoresMedia: what the header says of a body is not compared.
 func ignoresMedia(t *trial) {
 	a := t.keyed(t.key())

@@ -86,7 +86,11 @@ func acp() Contract {
 			Test: "acid", Section: "§6", Level: Should,
 			Not: "the key and the effect are in two places; only an API that stores the key itself can write both at once",
 		},
-		{Test: "mcp-key", Section: "§6", Level: Must, Not: "set key.from: body:/params/meta/idempotency_key for a route of MCP"},
+		{
+			Test: "mcp-key", Section: "§6", Level: Must,
+			Not: "over MCP all operations share a path, and an error is a JSON-RPC answer that repeats the request's id, which no words of " +
+				"a policy know; key.from: body:/params/meta/idempotency_key protects such a route, with HTTP's errors",
+		},
 	}, except(common(), "query-differs", "no-key-optional"))}
 }
 
@@ -110,7 +114,8 @@ func ucp() Contract {
 		},
 		{
 			Test: "mcp-key", Section: "Idempotency", Level: Must,
-			Not: "set key.from: body:/params/meta/idempotency-key for a route of MCP",
+			Not: "over MCP an error is a JSON-RPC answer that repeats the request's id, which no words of a policy know; " +
+				"key.from: body:/params/meta/idempotency-key protects such a route, with HTTP's errors",
 		},
 	}, except(common(), "query-differs"))}
 }

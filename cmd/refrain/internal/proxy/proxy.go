@@ -13,10 +13,12 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 
 	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // Config configures a Proxy.
@@ -100,7 +102,13 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 		}},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.log.Warn("upstream failed", "method", r.Method, "err", sayable(err))
-			unanswered(err).write(w)
+			failure := refrainhttp.Unanswered
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				failure = refrainhttp.TimedOut
+			}
+			if !refrainhttp.Fail(w, r, failure) {
+				unanswered(err).write(w)
+			}
 		},
 		ErrorLog:   slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BufferPool: pool{&p.buffers},
