@@ -88,8 +88,8 @@ func acp() Contract {
 		},
 		{
 			Test: "mcp-key", Section: "§6", Level: Must,
-			Not: "over MCP all operations share a path, and an error is a JSON-RPC answer that repeats the request's id, which no words of " +
-				"a policy know; key.from: body:/params/meta/idempotency_key protects such a route, with HTTP's errors",
+			Not: "over MCP an error is a JSON-RPC answer that repeats the request's id, which no words of a policy know; " +
+				"key.from: body:/params/meta/idempotency_key protects such a route, with HTTP's errors",
 		},
 	}, except(common(), "query-differs", "no-key-optional"))}
 }
@@ -163,8 +163,8 @@ func repeatableRules() []Rule {
 		{Test: "published", Section: "guidelines", Level: Must, check: publishes},
 		{
 			Test: "oasis-unreliable", Section: "window", Level: Must,
-			Not: "while the store is away nobody knows whether a request was executed before: it is not executed, gets 503 with " +
-				"Retry-After instead of 412, and neither accepted nor rejected is said",
+			Not: "while the store is away nobody knows whether a request was executed before. It is not executed and gets 503 with " +
+				"Retry-After; 412 and rejected would tell the retry of one that was executed that it never was",
 		},
 		{
 			Test: "oasis-result-always", Section: "result", Level: Must,
@@ -176,7 +176,7 @@ func repeatableRules() []Rule {
 		},
 		{
 			Test: "oasis-batch", Section: "batch", Level: Must,
-			Not: "a batch is a request like others; give its route mode: refuse",
+			Not: "nothing in a request says that it is a batch; give its route mode: refuse, which answers 501, rejected",
 		},
 		{Test: "oasis-clean-up", Section: "clean-up", Level: May, Not: "records end with their retention"},
 	}
