@@ -224,6 +224,8 @@ func TestDamage(t *testing.T) {
 	unknown("the outcome of another operation", c)
 	call(t, server, "DEL", keys[2])
 	unknown("no outcome", c)
+	call(t, server, "LPUSH", keys[2], "x")
+	unknown("a list as an outcome", c)
 	call(t, server, "DEL", keys[1])
 	call(t, server, "LPUSH", keys[1], "x")
 	unknown("a list", c)

@@ -44,10 +44,11 @@ local function pack(state, kept, token, fingerprint, fence, created, lease, reta
   return head .. sum(head)
 end
 
--- outcome returns the bytes of the outcome, or false.
+-- outcome returns the bytes of the outcome, or false, also when it is something else.
 local function outcome()
   if kept == 0 or state == EXPIRED or state == ABSENT then return false end
-  return redis.call('GET', KEYS[3])
+  local bytes = redis.pcall('GET', KEYS[3])
+  return type(bytes) == 'string' and bytes
 end
 
 -- at returns a time for PXAT, no earlier than it is.
