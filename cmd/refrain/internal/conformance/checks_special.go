@@ -197,7 +197,7 @@ func shapes(t *trial) {
 	}
 }
 
-// shapesOfOthers: a request that has no key, and one that changes nothing, gets the same errors when the upstream does not answer.
+// shapesOfOthers: a request without a key, or one that changes nothing, gets the same errors when the upstream does not answer.
 // Only the one that changes nothing may be sent again.
 func shapesOfOthers(t *trial) {
 	shape := []string{"/error/type=idempotency_error", "/error/code", "/error/message"}
