@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -12,6 +13,7 @@ import (
 // write makes transactions until the queue is closed.
 func (s *Store) write() {
 	for {
+		runtime.Gosched() // for those who were just answered to ask for more
 		group := s.queue.take()
 		if group == nil {
 			return

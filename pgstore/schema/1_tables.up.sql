@@ -12,10 +12,10 @@ CREATE SEQUENCE fence;
 
 -- What is claimed and has not ended: small, and the only table whose rows change.
 CREATE TABLE live (
-	id          bytea PRIMARY KEY CHECK (octet_length(id) = 32),
-	token       bytea NOT NULL CHECK (octet_length(token) = 16),
+	id          bytea PRIMARY KEY,
+	token       bytea NOT NULL,
 	fence       bigint NOT NULL,
-	fingerprint bytea NOT NULL CHECK (octet_length(fingerprint) = 32),
+	fingerprint bytea NOT NULL,
 	created     timestamptz NOT NULL,
 	lease       timestamptz,                    -- null: its owner said that nobody knows
 	answered    boolean NOT NULL DEFAULT false  -- and there is an answer that does not tell, in outcome_0
@@ -25,7 +25,8 @@ CREATE TABLE live (
 );
 
 -- What is done, by when it is forgotten: a bucket is a partition that is dropped when all in it is forgotten. An operation is in
--- live or alive in one bucket of done, never in two places.
+-- live or alive in one bucket of done, never in two places: whoever writes holds its lock and has looked. An index that saw to it
+-- once more would cost as much as the row; one that is forgotten may still be there beside its successor.
 CREATE TABLE done (
 	id          bytea NOT NULL,
 	bucket      bigint NOT NULL,
@@ -35,9 +36,9 @@ CREATE TABLE done (
 	created     timestamptz NOT NULL,
 	retain      timestamptz NOT NULL,
 	forget      timestamptz NOT NULL,
-	kept        bigint,                         -- the bucket of its outcome
-	PRIMARY KEY (id, bucket)
+	kept        bigint                          -- the bucket of its outcome
 ) PARTITION BY LIST (bucket);
+CREATE INDEX ON done (id);
 
 -- Outcomes, by when their retention ends, each under the fence of its claim: in the order in which they come.
 CREATE TABLE outcome (
@@ -47,9 +48,9 @@ CREATE TABLE outcome (
 	status  integer NOT NULL,
 	omitted boolean NOT NULL,
 	meta    bytea NOT NULL,
-	body    bytea NOT NULL,
-	PRIMARY KEY (fence, bucket)
+	body    bytea NOT NULL
 ) PARTITION BY LIST (bucket);
+CREATE INDEX ON outcome (fence);
 
 -- Bucket 0 takes what has no bucket yet, and is swept row by row.
 CREATE TABLE done_0 PARTITION OF done FOR VALUES IN (0);

@@ -50,6 +50,11 @@ CREATE FUNCTION bucket_at(width bigint, at bigint) RETURNS bigint LANGUAGE sql I
 	SELECT (width << 40) | ((at / 1000000) >> width::integer)
 $$;
 
+-- bucket_among returns the bucket in which a time is, if it is one of those that there are, else bucket 0.
+CREATE FUNCTION bucket_among(there bigint[], width bigint, at bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN bucket_at(width, at) = ANY (there) THEN bucket_at(width, at) ELSE 0 END
+$$;
+
 -- bucket_ends returns when all in a bucket is over.
 CREATE FUNCTION bucket_ends(bucket bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
 	SELECT to_timestamp((((bucket & ((1::bigint << 40) - 1)) + 1) << (bucket >> 40)::integer)::float8)
@@ -71,6 +76,7 @@ DECLARE
 	known boolean;
 	locked boolean[];
 	moment timestamptz;
+	answered bigint;
 BEGIN
 	SELECT i.name = store, array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l) INTO known, locked
 	FROM identity i WHERE i.one;
@@ -78,9 +84,30 @@ BEGIN
 		PERFORM check_store(store, true);
 	END IF;
 	moment := clock();
+	-- Those that nobody knows of, as nearly all are.
+	RETURN QUERY
+	WITH fresh AS MATERIALIZED (
+		SELECT a.*, nextval('fence') AS fence
+		FROM unnest(ids, tokens, fingerprints, leases, locked) WITH ORDINALITY AS a(id, token, fingerprint, lease, held, n)
+		WHERE a.held AND NOT EXISTS (SELECT FROM live l WHERE l.id = a.id)
+			AND NOT EXISTS (SELECT FROM done d WHERE d.id = a.id AND d.forget > moment)
+	), placed AS (
+		INSERT INTO live (id, token, fence, fingerprint, created, lease)
+		SELECT f.id, f.token, f.fence, f.fingerprint, moment, moment + f.lease * interval '1 microsecond' FROM fresh f
+	)
+	SELECT f.n::integer, true, true, moment, f.fence, NULL::boolean, NULL::bytea, NULL::bigint, NULL::bytea, NULL::timestamptz,
+		NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::integer, NULL::boolean, NULL::bytea,
+		NULL::bytea, NULL::boolean
+	FROM fresh f;
+	GET DIAGNOSTICS answered = ROW_COUNT;
+	IF answered = cardinality(ids) THEN
+		RETURN;
+	END IF;
+
+	-- The others.
 	RETURN QUERY
 	WITH seen AS (
-		SELECT a.*, l.id IS NOT NULL AS live, d.id IS NOT NULL AS done,
+		SELECT a.*, l.ctid AS place, l.id IS NOT NULL AS live, d.id IS NOT NULL AS done,
 			coalesce(l.token, d.token) AS k_token, coalesce(l.fence, d.fence) AS k_fence,
 			coalesce(l.fingerprint, d.fingerprint) AS k_fingerprint, coalesce(l.created, d.created) AS k_created,
 			l.lease AS k_lease, d.retain, d.forget,
@@ -89,20 +116,17 @@ BEGIN
 			AS a(id, token, fingerprint, lease, rerun, held, n)
 		LEFT JOIN live l ON l.id = a.id
 		LEFT JOIN done d ON d.id = CASE WHEN l.id IS NULL THEN a.id END AND d.forget > moment -- never in both
+		WHERE (l.token = a.token AND l.created = moment) IS NOT TRUE
 	), asked AS MATERIALIZED (
 		SELECT s.*, CASE
-			WHEN NOT s.held THEN NULL
-			WHEN NOT s.live AND NOT s.done THEN nextval('fence')
-			WHEN s.live AND s.rerun AND s.k_fingerprint = s.fingerprint AND (s.k_lease IS NULL OR s.k_lease <= moment)
-				THEN nextval('fence')
+			WHEN s.held AND s.live AND s.rerun AND s.k_fingerprint = s.fingerprint AND (s.k_lease IS NULL OR s.k_lease <= moment)
+			THEN nextval('fence')
 		END AS fence
 		FROM seen s
-	), placed AS (
-		INSERT INTO live AS l (id, token, fence, fingerprint, created, lease)
-		SELECT a.id, a.token, a.fence, a.fingerprint, moment, moment + a.lease * interval '1 microsecond'
-		FROM asked a WHERE a.fence IS NOT NULL
-		ON CONFLICT (id) DO UPDATE SET token = excluded.token, fence = excluded.fence, fingerprint = excluded.fingerprint,
-			created = excluded.created, lease = excluded.lease, answered = false
+	), taken AS (
+		UPDATE live l SET token = a.token, fence = a.fence, created = moment, lease = moment + a.lease * interval '1 microsecond',
+			answered = false
+		FROM asked a WHERE a.fence IS NOT NULL AND l.ctid = a.place
 	), cleared AS (
 		DELETE FROM outcome_0 o USING asked a WHERE a.fence IS NOT NULL AND a.k_kept = 0 AND o.fence = a.k_fence
 	)
@@ -134,6 +158,7 @@ DECLARE
 	outcome_buckets bigint[];
 	moment timestamptz;
 	moment_us bigint;
+	answered bigint;
 BEGIN
 	IF waits THEN
 		PERFORM pg_advisory_xact_lock(l) FROM unnest(locks) AS l; -- then those below are had
@@ -147,56 +172,81 @@ BEGIN
 	END IF;
 	moment := clock();
 	moment_us := us(moment);
+	-- What its owner has finished, as nearly all is.
+	RETURN QUERY
+	WITH ended AS (
+		DELETE FROM live l
+		USING unnest(ids, tokens, insteads, endings, retentions, tombstones, outcome_widths, done_widths, statuses, omits, metas, bodies,
+				locked) WITH ORDINALITY
+			AS a(id, token, instead, ending, retention, tombstone, outcome_width, done_width, status, omitted, meta, body, held, n)
+		WHERE l.id = a.id AND l.token = a.token AND NOT l.answered
+			AND a.held AND a.ending = 1 AND a.instead IS NULL AND a.retention + a.tombstone > 0
+		RETURNING a.*, l.fence, l.fingerprint, l.created, l.lease,
+			moment + a.retention * interval '1 microsecond' AS retain,
+			moment + (a.retention + a.tombstone) * interval '1 microsecond' AS forget,
+			bucket_among(done_buckets, a.done_width, moment_us + a.retention + a.tombstone) AS home,
+			CASE WHEN a.status IS NOT NULL AND a.retention > 0
+				THEN bucket_among(outcome_buckets, a.outcome_width, moment_us + a.retention) END AS kept
+	), finished AS (
+		INSERT INTO done (id, bucket, token, fence, fingerprint, created, retain, forget, kept)
+		SELECT e.id, e.home, e.token, e.fence, e.fingerprint, e.created, e.retain, e.forget, e.kept FROM ended e
+	), answers AS (
+		INSERT INTO outcome (fence, bucket, expires, status, omitted, meta, body)
+		SELECT e.fence, e.kept, e.retain, e.status, e.omitted, e.meta, e.body FROM ended e WHERE e.kept IS NOT NULL
+	)
+	SELECT e.n::integer, true, true, moment, NULL::bigint, true, e.token, e.fence, e.fingerprint, e.created, e.lease,
+		NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::integer, NULL::boolean, NULL::bytea, NULL::bytea,
+		e.home = 0 OR e.kept IS NOT DISTINCT FROM 0
+	FROM ended e;
+	GET DIAGNOSTICS answered = ROW_COUNT;
+	IF answered = cardinality(ids) THEN
+		RETURN;
+	END IF;
+
+	-- All else.
 	RETURN QUERY
 	WITH seen AS (
-		SELECT a.*, l.id IS NOT NULL AS live, d.id IS NOT NULL AS done,
+		SELECT a.*, l.ctid AS place, l.id IS NOT NULL AS live, d.id IS NOT NULL AS done,
 			coalesce(l.token, d.token) AS k_token, coalesce(l.fence, d.fence) AS fence,
 			coalesce(l.fingerprint, d.fingerprint) AS fingerprint, coalesce(l.created, d.created) AS created,
 			l.lease, d.retain AS k_retain, d.forget AS k_forget,
 			CASE WHEN l.answered THEN 0 WHEN d.retain > moment THEN d.kept END AS k_kept,
 			moment + a.retention * interval '1 microsecond' AS retain,
 			moment + (a.retention + a.tombstone) * interval '1 microsecond' AS forget,
-			bucket_at(a.done_width, moment_us + a.retention + a.tombstone) AS done_bucket,
-			bucket_at(a.outcome_width, moment_us + a.retention) AS outcome_bucket
+			bucket_among(done_buckets, a.done_width, moment_us + a.retention + a.tombstone) AS home,
+			bucket_among(outcome_buckets, a.outcome_width, moment_us + a.retention) AS outcome_home
 		FROM unnest(ids, tokens, insteads, endings, retentions, tombstones, outcome_widths, done_widths, statuses, omits, metas,
 				bodies, locked) WITH ORDINALITY
 			AS a(id, token, instead, ending, retention, tombstone, outcome_width, done_width, status, omitted, meta, body, held, n)
 		LEFT JOIN live l ON l.id = a.id
 		LEFT JOIN done d ON d.id = CASE WHEN l.id IS NULL THEN a.id END AND d.forget > moment -- never in both
+		WHERE (d.token = a.token AND d.retain = moment + a.retention * interval '1 microsecond') IS NOT TRUE
 	), asked AS MATERIALIZED (
 		SELECT s.*,
 			s.held AND s.k_token = s.token
 				AND (s.instead IS NULL OR s.live AND (s.lease IS NULL OR s.lease <= moment))
 				AND CASE WHEN s.live THEN s.ending IN (1, 2, 3) ELSE s.ending = 4 END IS TRUE AS writes,
-			CASE WHEN s.done_bucket = ANY (done_buckets) THEN s.done_bucket ELSE 0 END AS home,
 			CASE
 				WHEN s.status IS NULL THEN NULL
 				WHEN s.ending = 3 THEN 0
 				WHEN s.ending <> 1 OR s.retain <= moment THEN NULL
-				WHEN s.outcome_bucket = ANY (outcome_buckets) THEN s.outcome_bucket
-				ELSE 0
+				ELSE s.outcome_home
 			END AS kept
 		FROM seen s
 	), gone AS (
-		DELETE FROM live l USING asked a WHERE a.writes AND a.ending IN (1, 2) AND l.id = a.id
+		DELETE FROM live l USING asked a WHERE a.writes AND a.ending IN (1, 2) AND l.ctid = a.place
 	), undecided AS (
-		UPDATE live l SET lease = NULL, answered = a.kept IS NOT NULL FROM asked a WHERE a.writes AND a.ending = 3 AND l.id = a.id
+		UPDATE live l SET lease = NULL, answered = a.kept IS NOT NULL FROM asked a WHERE a.writes AND a.ending = 3 AND l.ctid = a.place
 	), finished AS (
-		INSERT INTO done AS d (id, bucket, token, fence, fingerprint, created, retain, forget, kept)
+		INSERT INTO done (id, bucket, token, fence, fingerprint, created, retain, forget, kept)
 		SELECT a.id, a.home, coalesce(a.instead, a.token), a.fence, a.fingerprint, a.created, a.retain, a.forget, a.kept
 		FROM asked a WHERE a.writes AND a.ending = 1 AND a.forget > moment
-		ON CONFLICT (id, bucket) DO UPDATE SET token = excluded.token, fence = excluded.fence, -- of one that was forgotten
-			fingerprint = excluded.fingerprint, created = excluded.created, retain = excluded.retain, forget = excluded.forget,
-			kept = excluded.kept
 	), answers AS (
-		INSERT INTO outcome AS o (fence, bucket, expires, status, omitted, meta, body)
+		INSERT INTO outcome (fence, bucket, expires, status, omitted, meta, body)
 		SELECT a.fence, a.kept, CASE WHEN a.ending = 1 THEN a.retain END, a.status, a.omitted, a.meta, a.body
 		FROM asked a WHERE a.writes AND a.kept IS NOT NULL
-		ON CONFLICT (fence, bucket) DO UPDATE SET expires = excluded.expires, status = excluded.status, -- of one that did not tell
-			omitted = excluded.omitted, meta = excluded.meta, body = excluded.body
-	), cleared AS (
-		DELETE FROM outcome_0 o USING asked a
-		WHERE a.writes AND a.live AND a.k_kept = 0 AND a.kept IS DISTINCT FROM 0 AND o.fence = a.fence
+	), cleared AS ( -- what did not tell
+		DELETE FROM outcome_0 o USING asked a WHERE a.writes AND a.live AND a.k_kept = 0 AND o.fence = a.fence
 	)
 	SELECT a.n::integer, a.held, coalesce(a.writes, false), moment, NULL::bigint, CASE WHEN a.live OR a.done THEN a.live END,
 		a.k_token, a.fence, a.fingerprint, a.created, a.lease, a.k_retain, a.k_forget, a.k_kept, o.status, o.omitted, o.meta, o.body,

@@ -34,13 +34,13 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
 	WITH over AS (
-		SELECT id FROM done_0 WHERE forget <= clock() - interval '10 seconds' LIMIT most FOR UPDATE SKIP LOCKED
+		SELECT ctid FROM done_0 WHERE forget <= clock() - interval '10 seconds' LIMIT most FOR UPDATE SKIP LOCKED
 	)
-	DELETE FROM done_0 d USING over o WHERE d.id = o.id;
+	DELETE FROM done_0 d USING over o WHERE d.ctid = o.ctid;
 	GET DIAGNOSTICS of_done = ROW_COUNT;
 	WITH over AS (
-		SELECT fence FROM outcome_0 WHERE expires <= clock() - interval '10 seconds' LIMIT most FOR UPDATE SKIP LOCKED
+		SELECT ctid FROM outcome_0 WHERE expires <= clock() - interval '10 seconds' LIMIT most FOR UPDATE SKIP LOCKED
 	)
-	DELETE FROM outcome_0 d USING over o WHERE d.fence = o.fence;
+	DELETE FROM outcome_0 d USING over o WHERE d.ctid = o.ctid;
 	GET DIAGNOSTICS of_outcome = ROW_COUNT;
 END $$;
