@@ -77,7 +77,7 @@ func (c *cutter) serve(client net.Conn) {
 			if n >= 8 && binary.BigEndian.Uint32(b[4:]) == 80877102 {
 				c.cancels++
 			}
-			if bytes.Contains(b[:n], []byte(" FROM \"store_")) && !bytes.Contains(b[:n], []byte("version_id")) {
+			if bytes.Contains(b[:n], []byte("SELECT \"store_")) {
 				c.calls++
 				called.Lock()
 				calls++

@@ -44,6 +44,9 @@ func (s *Store) commit(group []*request) {
 			s.rest(r)
 		default:
 			s.buckets.note(r, &seen[i])
+			if r.settlement != nil {
+				s.watches.settled(r.id)
+			}
 			r.answer(r.err)
 		}
 	}
@@ -113,7 +116,7 @@ func (s *Store) call(group []*request) ([]sighting, error) {
 func read(rows *pgconn.ResultReader, places []int, seen []sighting) {
 	for rows.NextRow() {
 		var one sighting
-		one.decode(rows.Values())
+		one.decode(rows.Values()[0])
 		if one.n > 0 && one.n <= len(places) {
 			seen[places[one.n-1]] = one
 		}

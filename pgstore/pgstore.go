@@ -69,6 +69,7 @@ type Store struct {
 	queue   *queue
 	readers chan struct{} // one for each that reads
 	buckets *buckets
+	watches *watches
 	closing context.Context
 	close   context.CancelFunc
 	all     sync.WaitGroup // goroutines
@@ -83,7 +84,7 @@ func Open(ctx context.Context, url string, cfg Config) (*Store, error) {
 	s := &Store{
 		cfg: cfg, socket: newSockets(), queue: newQueue(), calls: callsIn(cfg.Schema), readers: make(chan struct{}, cfg.Readers),
 	}
-	s.buckets = newBuckets(s)
+	s.buckets, s.watches = newBuckets(s), newWatches(s)
 	s.closing, s.close = context.WithCancel(context.Background())
 	if err := s.connect(ctx, url); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -92,6 +93,8 @@ func Open(ctx context.Context, url string, cfg Config) (*Store, error) {
 		s.all.Go(s.write)
 	}
 	s.all.Go(s.buckets.keep)
+	s.all.Go(s.watches.listen)
+	s.all.Go(s.watches.speak)
 	return s, nil
 }
 

@@ -61,7 +61,7 @@ func (s *Store) find(ctx context.Context, id refrain.ID) (seen sighting, err err
 	p.add(oidBytea, id[:])
 	res := conn.PgConn().ExecParams(ctx, s.calls.find, p.values, p.oids, p.formats(), binaryFormat)
 	for res.NextRow() {
-		seen.decode(res.Values())
+		seen.decode(res.Values()[0])
 	}
 	_, err = res.Close()
 	return seen, s.fault(err)

@@ -28,15 +28,9 @@ var binaryFormat = []int16{pgx.BinaryFormatCode}
 // calls are the texts of the calls.
 type calls struct{ claim, settle, renew, find, settleTx, list string }
 
-// sightingColumns are those of a sighting, in its order.
-const sightingColumns = `n, held, written, at, new_fence, live, token, fence, fingerprint, created, lease, retain, forget, kept,
-	status, omitted, meta, body, misses`
-
 func callsIn(schema string) calls {
 	in := func(name string) string { return pgx.Identifier{schema, name}.Sanitize() }
-	sightings := func(function, args string) string {
-		return "SELECT " + sightingColumns + " FROM " + in(function) + args
-	}
+	sightings := func(function, args string) string { return "SELECT " + in(function) + args } // one value each, quickly parsed
 	return calls{
 		claim:  sightings("claim", "($1, $2, $3, $4, $5, $6, $7)"),
 		settle: sightings("settle", "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
@@ -121,13 +115,45 @@ type sighting struct {
 	misses   bool
 }
 
-// decode reads the row. What is large is copied, for the row's memory is used again.
-func (s *sighting) decode(v [][]byte) {
+// A row in binary format is the number of its columns, and for each its type, its length and its value.
+const sightingColumns = 19
+
+// columns returns the values in a row of so many columns. They share its memory.
+func columns(row []byte) (v [sightingColumns][]byte, ok bool) {
+	if len(row) < 4 || binary.BigEndian.Uint32(row) != sightingColumns {
+		return v, false
+	}
+	row = row[4:]
+	for i := range v {
+		if len(row) < 8 {
+			return v, false
+		}
+		n := int32(binary.BigEndian.Uint32(row[4:]))
+		row = row[8:]
+		if n < 0 { // null
+			continue
+		}
+		if len(row) < int(n) {
+			return v, false
+		}
+		v[i], row = row[:n:n], row[n:]
+	}
+	return v, true
+}
+
+// decode reads the row, which is one that makes no sense if it cannot be read. What is large is copied, for the row's memory is
+// used again.
+func (s *sighting) decode(row []byte) {
+	*s = sighting{}
+	v, ok := columns(row)
+	if !ok {
+		return
+	}
 	*s = sighting{
 		n: int(integer(v[0])), held: truth(v[1]), written: truth(v[2]), at: moment(v[3]), newFence: uint64(integer(v[4])),
 		kept: v[13] != nil, misses: truth(v[18]),
 	}
-	s.decodeRecord(v[5:])
+	s.decodeRecord(v[5:13])
 	if v[14] != nil {
 		kept := slices.Concat(v[16], v[17]) // one allocation for both
 		n := len(v[16])
