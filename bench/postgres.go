@@ -48,17 +48,20 @@ func (b *bench) postgres(ctx context.Context) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	parties := [2]side{
-		{"Refrain", func() (float64, error) {
-			return spread(b.plan.turn(), sqlConnections, func(int) error { return execute(ctx, s) })
-		}},
-		{"pgbench", func() (float64, error) { return p.work(ctx, b.plan) }},
+	refrain := side{"Refrain", func() (float64, error) {
+		return spread(b.plan.turn(), sqlConnections, func(int) error { return execute(ctx, s) })
+	}}
+	var results []result
+	for _, mode := range []string{"simple", "prepared"} {
+		peer := side{"pgbench -M " + mode, func() (float64, error) { return p.work(ctx, mode, b.plan) }}
+		got, err := warmDuel(what, b.plan.rounds, refrain, peer)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, atLeast(1.5, what, "/s", got, peer.name))
 	}
-	got, err := warmDuel(what, b.plan.rounds, parties[0], parties[1])
-	if err != nil {
-		return nil, err
-	}
-	return []result{atLeast(1.5, what, "/s", got, parties[1].name)}, nil
+	results[1].target = "" // the target is beside pgbench as it is by itself
+	return results, nil
 }
 
 // pgbench is what a service does that keeps its keys in a table of its own, in C.
@@ -97,10 +100,11 @@ func newPgbench(ctx context.Context, server *servers.Postgres, dir string) (*pgb
 
 var tps = regexp.MustCompile(`tps = ([0-9.]+)`)
 
-// work runs for a turn and returns how many pairs it made a second.
-func (p *pgbench) work(ctx context.Context, turn plan) (float64, error) {
+// work runs for a turn and returns how many pairs it made a second. Its mode is how it sends statements: simple is its default,
+// prepared has them parsed once for each connection.
+func (p *pgbench) work(ctx context.Context, mode string, turn plan) (float64, error) {
 	seconds := strconv.Itoa(int(math.Ceil(turn.seconds)))
-	cmd := exec.CommandContext(ctx, p.path, "-n", "-M", "prepared", "-h", servers.Loopback, "-p", strconv.Itoa(p.server.Port),
+	cmd := exec.CommandContext(ctx, p.path, "-n", "-M", mode, "-h", servers.Loopback, "-p", strconv.Itoa(p.server.Port),
 		"-U", "postgres", "-c", strconv.Itoa(sqlConnections), "-j", "2", "-T", seconds, "-f", p.script, "postgres")
 	out, err := cmd.CombinedOutput()
 	found := tps.FindSubmatch(out)
