@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -135,7 +136,7 @@ func TestPoolerIsNotListenedThrough(t *testing.T) {
 	})
 	_, schema := newSchema(t)
 	owner, waiter := openStore(t, pool.URL("postgres"), Config{Schema: schema}), openStore(t, pool.URL("postgres"), Config{Schema: schema})
-	if _, err := waiter.watches.attend(within(t)); err != errPooled { //nolint:errorlint // it is ours
+	if _, err := waiter.watches.attend(within(t)); !errors.Is(err, errPooled) {
 		t.Errorf("got error %v, want %v", err, errPooled)
 	}
 	if ended, stop := waiter.Watch(newClaim().ID); ended != nil {
