@@ -284,9 +284,7 @@ func TestAShardIsEmptied(t *testing.T) {
 	if refused < 30 || refused > 200 {
 		t.Errorf("%d of 300 operations were refused, want about a third", refused)
 	}
-	confirm(t, s, func(command ...string) string {
-		return call(t, masters[0], append([]string{"-c"}, command...)...)
-	})
+	confirm(t, s, func(command ...string) string { return call(t, masters[0], command...) })
 	for range 100 {
 		claims(t, s, newClaim(), refrain.Run)
 	}

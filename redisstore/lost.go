@@ -17,7 +17,7 @@ type LostError struct {
 	Identity string // the one that the database should have
 	Found    string // the one that it has, if it has another
 	Part     string // how much is lost
-	confirm  string // the key that confirms
+	confirm  string // what redis-cli takes to confirm it, but for the identity
 }
 
 func (e *LostError) Error() string {
@@ -26,7 +26,7 @@ func (e *LostError) Error() string {
 		what = "it is the database " + e.Found
 	}
 	return fmt.Sprintf("the database is not %s any more, %s (FLUSHALL, another database or server, or a failover to a replica "+
-		"that did not have it); to go on, although what it knew may run again: redis-cli SET %s %[1]s", e.Identity, what, e.confirm)
+		"that did not have it); to go on, although what it knew may run again: redis-cli %s %[1]s", e.Identity, what, e.confirm)
 }
 
 // Is reports that it is a refrain.ErrUnavailable.
@@ -61,7 +61,14 @@ func (s *Store) lose() error {
 }
 
 func (s *Store) lost(identity, found, part string) *LostError {
-	return &LostError{Identity: identity, Found: found, Part: part, confirm: s.names.confirm}
+	confirm := "SET " + s.names.confirm
+	switch {
+	case s.target.kind == cluster:
+		confirm = "-c " + confirm
+	case s.target.db != 0:
+		confirm = fmt.Sprintf("-n %d %s", s.target.db, confirm)
+	}
+	return &LostError{Identity: identity, Found: found, Part: part, confirm: confirm}
 }
 
 // blame makes f why the store must not go on; nil means that it may.

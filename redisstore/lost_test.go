@@ -135,6 +135,17 @@ func TestAPartIsLost(t *testing.T) {
 	claims(t, s, again(kept), refrain.InFlight)
 }
 
+// TestTheConfirmationGoesToTheDatabase loses a database that is not the first of its server, and does as the error says.
+func TestTheConfirmationGoesToTheDatabase(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	s := openStore(t, server.URL()+"/2", Config{AuditEvery: time.Hour})
+	call(t, server, "-n", "2", "FLUSHDB")
+	refusesAsLost(t, s, newClaim())
+	confirm(t, s, func(command ...string) string { return call(t, server, command...) })
+	claims(t, s, newClaim(), refrain.Run)
+}
+
 // TestTheIdentityItselfIsLost deletes the key that the processes share: those that run notice when they look, those that begin
 // at once. A confirmation brings it back with the secret that it had.
 func TestTheIdentityItselfIsLost(t *testing.T) {
