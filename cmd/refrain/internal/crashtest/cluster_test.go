@@ -17,7 +17,7 @@ import (
 func redisCluster(query string) *engine {
 	var all *servers.RedisCluster
 	return &engine{
-		name: "redis+cluster" + query, tier: "best-effort", lossy: query == "",
+		name: "redis+cluster" + query, tier: "best-effort", lossy: query == "", variant: query != "",
 		start: func(t *testing.T) string {
 			all = servertest.Start(t, func(ctx context.Context, dir string) (*servers.RedisCluster, error) {
 				return servers.StartRedisCluster(ctx, dir)

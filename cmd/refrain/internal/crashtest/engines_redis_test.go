@@ -32,7 +32,7 @@ func redisAlone() *engine {
 func redisSentinel(query string) *engine {
 	var all *servers.RedisSentinel
 	e := &engine{
-		name: "redis+sentinel" + query, tier: "best-effort", lossy: query == "",
+		name: "redis+sentinel" + query, tier: "best-effort", lossy: query == "", variant: query != "",
 		start: func(t *testing.T) string {
 			all = servertest.Start(t, func(ctx context.Context, dir string) (*servers.RedisSentinel, error) {
 				return servers.StartRedisSentinel(ctx, dir)
@@ -90,10 +90,10 @@ func (c *campaign) failsClosed() error {
 		goal := c.closed.Load() + n
 		c.await("refusals", func() bool { return c.closed.Load() >= goal })
 	}
-	refusals(16)
+	refusals(8)
 	c.await("the API to come to rest", func() bool { return c.api.InFlight() == 0 })
 	before := c.api.Orders()
-	refusals(32)
+	refusals(16)
 	if n := c.api.Orders() - before; n > 0 {
 		return fmt.Errorf("%d orders reached the API although no claim could be confirmed", n)
 	}

@@ -15,6 +15,7 @@ import (
 type engine struct {
 	name, tier string
 	lossy      bool // its faults may take what was acknowledged
+	variant    bool // another engine is the same store with other settings: a plain run of the tests kills no proxies of it
 	// start starts its servers and returns the store's URL.
 	start  func(t *testing.T) string
 	site   site // where the proxies run, which start may change

@@ -59,7 +59,7 @@ func mariadbPair() *engine {
 	var p *mariadbs
 	promote := func(c *campaign) error { return p.failOver(c.t.Context()) }
 	return &engine{
-		name: "mariadb, semi-synchronous replica", tier: "strict",
+		name: "mariadb, semi-synchronous replica", tier: "strict", variant: true,
 		start: func(t *testing.T) string {
 			p = startMariadbs(t, [2]*servers.Host{servers.Here(), servers.Here()})
 			return fmt.Sprintf("mysql://refrain@%s/refrain", p.board.address())

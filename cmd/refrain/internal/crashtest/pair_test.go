@@ -69,7 +69,7 @@ func (p *pair) failOver(ctx context.Context) error {
 // postgresPair is a server whose standby has every transition before anyone is told of it, or, if it is not in step, soon after.
 func postgresPair(inStep bool) *engine {
 	var p *pair
-	e := &engine{name: "postgres, asynchronous standby", tier: "best-effort", lossy: !inStep}
+	e := &engine{name: "postgres, asynchronous standby", tier: "best-effort", lossy: !inStep, variant: true}
 	var settings []string
 	if inStep {
 		e.name, e.tier, settings = "postgres, synchronous standby", "strict", []string{"synchronous_standby_names=*"}

@@ -14,14 +14,14 @@ import (
 
 // TestPartitions drops packets between hosts of a network: three with a proxy each, the others with the store's servers. Clients
 // and the API are reached by all of them all the time. What counts is what counts in TestChaos.
-func TestPartitions(t *testing.T) { //nolint:tparallel // see TestChaos
+func TestPartitions(t *testing.T) {
 	t.Parallel()
 	engines := []*engine{
 		redisApart(), sentinelApart(""), sentinelApart("?wait=2&wait_timeout=500ms"),
 		postgresApart(), postgresPairApart(), mariadbApart(), mariadbPairApart(),
 	}
 	for _, e := range engines {
-		e.run(t)
+		t.Run(e.name, e.run)
 	}
 }
 
