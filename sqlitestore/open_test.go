@@ -166,6 +166,33 @@ func TestReplacedFileStopsTheStore(t *testing.T) {
 	}
 }
 
+// TestTheLogStaysWithTheStore takes all connections away that calls use, as calls do that end early or fail: SQLite removes its log
+// with the last one, which must not look as if somebody else had.
+func TestTheLogStaysWithTheStore(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	s := openStore(t, file, Config{})
+	defer s.Close()
+	alter := func(statement string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", file)
+		if err == nil {
+			_, err = db.Exec(statement)
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter("CREATE TRIGGER refuse BEFORE INSERT ON refrain_operations BEGIN SELECT RAISE(FAIL, 'refused'); END")
+	s.read.SetMaxIdleConns(-1)
+	c := refrain.Claim{ID: refrain.ID{1}, Token: refrain.NewToken(), Lease: time.Hour}
+	if d, err := s.Claim(t.Context(), c); !errors.Is(err, refrain.ErrUnavailable) {
+		t.Fatalf("got verdict %v and error %v, want that it is refused", d.Verdict, err)
+	}
+	alter("DROP TRIGGER refuse")
+	wantVerdict(t, s, c, refrain.Run)
+}
+
 func TestUnreadableIsUnknown(t *testing.T) {
 	t.Parallel()
 	file := newFile(t)

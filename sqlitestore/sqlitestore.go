@@ -50,7 +50,8 @@ type Store struct {
 
 	write, read *sql.DB
 	find        *sql.Stmt
-	application *sql.DB // the pool that New was given
+	anchor      *sql.Conn // serves no call, so that nothing ends it: SQLite removes its log with the last connection
+	application *sql.DB   // the pool that New was given
 	secret      []byte
 	files       files
 
@@ -127,14 +128,28 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	if s.files, err = openFiles(s.path); err != nil {
+	if s.read, err = pool(s.path, readers+1, true); err != nil {
 		return err
 	}
-	if s.read, err = pool(s.path, readers, true); err != nil {
+	if err := s.hold(ctx); err != nil {
+		return err
+	}
+	if s.files, err = openFiles(s.path); err != nil {
 		return err
 	}
 	s.find, err = s.read.PrepareContext(ctx, findQuery)
 	return err
+}
+
+// hold opens the anchor. Its first read opens the log.
+func (s *Store) hold(ctx context.Context) (err error) {
+	if s.anchor, err = s.read.Conn(ctx); err != nil {
+		return err
+	}
+	return patiently(ctx, func() error {
+		var version int
+		return s.anchor.QueryRowContext(ctx, "SELECT version FROM refrain_store").Scan(&version)
+	})
 }
 
 // makeFile makes the file, if it is not there, for its owner only; SQLite's other files follow it. A file that is there is not
@@ -154,6 +169,9 @@ func (s *Store) disconnect() error {
 	var errs []error
 	if s.find != nil {
 		errs = append(errs, s.find.Close())
+	}
+	if s.anchor != nil {
+		errs = append(errs, s.anchor.Close())
 	}
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
