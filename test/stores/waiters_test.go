@@ -22,9 +22,12 @@ func TestAThousandWaiters(t *testing.T) {
 			var executions atomic.Int64
 			begun, end := make(chan struct{}), make(chan struct{})
 			pay := func(context.Context) (int64, error) {
-				close(begun)
+				n := executions.Add(1)
+				if n == 1 {
+					close(begun)
+				}
 				<-end
-				return executions.Add(1), nil
+				return n, nil
 			}
 			var all sync.WaitGroup
 			join := func(i int) {
