@@ -2,6 +2,7 @@ package mysqlstore
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"time"
 )
@@ -23,10 +24,16 @@ func bucketAt(level int, t time.Time) bucket {
 	return bucket(t.UnixMicro()/(1_000_000<<level)*64 + int64(level) + 1)
 }
 
-// bucketSQL is bucketAt for a time in microseconds that the server computes.
-func bucketSQL(level int, us string) string {
-	return fmt.Sprintf("(%s) DIV %d * 64 + %d", us, int64(1_000_000)<<level, level+1)
+// A split is what the server computes a bucket with, from a time in microseconds: time DIV length * 64 + mark.
+type split struct {
+	length int64
+	mark   int
 }
+
+// unsplit gives bucket 0 at any time.
+var unsplit = split{length: math.MaxInt64}
+
+func splitAt(level int) split { return split{1_000_000 << level, level + 1} }
 
 // over returns the time by which everything in the bucket is.
 func (b bucket) over() time.Time {

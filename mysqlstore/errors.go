@@ -19,6 +19,8 @@ const (
 	errTableFull       = 1114
 	errLoginDenied     = 1045
 	errNoSuchTable     = 1146
+	errNoProcedure     = 1305
+	errMayNotCall      = 1370
 	errLockWait        = 1205
 	errDeadlock        = 1213
 	errReadOnly        = 1290
@@ -60,9 +62,11 @@ func unavailable(err error) error {
 		return fmt.Errorf("%w: the server's error %d", refrain.ErrFull, n)
 	case n == errNoSuchTable:
 		return fmt.Errorf("%w: a table is missing (the server's error %d): refrain migrate makes it", refrain.ErrUnavailable, n)
+	case n == errNoProcedure:
+		return fmt.Errorf("%w: the procedure refrain_group is missing (the server's error %d)", refrain.ErrUnavailable, n)
 	case n == errReadOnly || n == errReadOnlyTx || n == errReadOnlyMode:
 		return fmt.Errorf("%w: the server is read-only (its error %d)", refrain.ErrUnavailable, n)
-	case n == errAccessDenied || n == errLoginDenied:
+	case n == errAccessDenied || n == errLoginDenied || n == errMayNotCall:
 		return fmt.Errorf("%w: the server denies access (its error %d)", refrain.ErrUnavailable, n)
 	case n != 0:
 		return fmt.Errorf("%w: the server's error %d", refrain.ErrUnavailable, n)

@@ -16,6 +16,7 @@ package mysqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -75,9 +76,8 @@ type Store struct {
 	parts    *partitions
 	queue    *queue
 	settings atomic.Pointer[settings]
-	// contended says that claims were lost lately, so that the next group should ask at once which were won.
-	contended atomic.Bool
-	packet    int // what the server takes at once
+	group    *sql.Stmt // callGroup
+	packet   int       // what the server takes at once
 
 	life   context.Context //nolint:containedctx // it is the store's own, and ends what is under way when the store closes
 	end    context.CancelFunc
@@ -147,6 +147,12 @@ func (s *Store) prepare(ctx context.Context) error {
 	s.packet = set.packet
 	if err := s.identify(ctx); err != nil {
 		return err
+	}
+	if s.group, err = s.db.PrepareContext(ctx, callGroup); err != nil {
+		return err
+	}
+	if err := s.commit(ctx, &group{}); err != nil && !errors.Is(err, errUnmoved) {
+		return unavailable(err)
 	}
 	return s.parts.load(ctx)
 }

@@ -21,10 +21,10 @@ type request struct {
 	ready chan struct{}
 }
 
-// A plan is what finishes that go into the same partitions have in common.
+// A plan is how long an outcome and its operation are kept, in microseconds, and in which partitions.
 type plan struct {
-	retention, life int64  // microseconds
-	done, kept      string // SQL of the buckets
+	retention, life int64
+	done, kept      split
 }
 
 // planFor chooses the partitions of a finish.
@@ -32,14 +32,14 @@ func (s *Store) planFor(ctx context.Context, t *refrain.Settlement) plan {
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	life := t.Retention + t.Tombstone
-	p := plan{retention: us(t.Retention), life: us(life), done: "0", kept: "0"}
-	if lvl, ok := s.parts.covering(ctx, tableDone, life); ok {
-		p.done = bucketSQL(lvl, "@refrain_now + "+decimal(p.life))
+	p := plan{retention: us(t.Retention), life: us(life), done: unsplit, kept: unsplit}
+	lvl, ok := s.parts.covering(ctx, tableOutcomes, t.Retention)
+	if !ok {
+		return p // both are swept row by row
 	}
-	if lvl, ok := s.parts.covering(ctx, tableOutcomes, t.Retention); ok {
-		p.kept = bucketSQL(lvl, "@refrain_now + "+decimal(p.retention))
-	} else {
-		p.done = "0" // both are swept row by row
+	p.kept = splitAt(lvl)
+	if lvl, ok := s.parts.covering(ctx, tableDone, life); ok {
+		p.done = splitAt(lvl)
 	}
 	return p
 }

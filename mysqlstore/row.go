@@ -110,6 +110,8 @@ func (f *found) record() refrain.Record {
 }
 
 // stored returns an outcome as it is kept: as a record, whose checksum covers the operation too.
-func stored(id refrain.ID, r *refrain.Record) []byte {
-	return refrain.AppendRecord(nil, id, refrain.Record{State: r.State, Token: r.Token, Fence: r.Fence, Outcome: r.Outcome})
+func stored(id refrain.ID, r *refrain.Record) []byte { return appendStored(nil, id, r) }
+
+func appendStored(b []byte, id refrain.ID, r *refrain.Record) []byte {
+	return refrain.AppendRecord(b, id, refrain.Record{State: r.State, Token: r.Token, Fence: r.Fence, Outcome: r.Outcome})
 }

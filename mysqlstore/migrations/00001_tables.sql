@@ -48,7 +48,102 @@ CREATE TABLE refrain_fences (
 	n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY
 ) ENGINE = InnoDB;
 
+-- The positions of what is sent together.
+CREATE TABLE refrain_numbers (
+	n SMALLINT UNSIGNED NOT NULL PRIMARY KEY
+) ENGINE = InnoDB;
+
+INSERT INTO refrain_numbers
+WITH RECURSIVE r (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 15) SELECT 16 * a.n + b.n FROM r a CROSS JOIN r b;
+
+-- Claims of new operations, and finishes of claims, in one transaction: of the claims those that can be won, of the finishes
+-- all or, with the claims, nothing. Each claim takes 100 bytes and each finish 226, where times and numbers are decimal, both in
+-- the order of their IDs; the outcomes are in records. The answer is the time, the first fence, how many claims were won and
+-- how many finishes found theirs, and the positions of the claims that were won, unless all were.
+--
+-- It is a procedure because the server then parses it once: more than a third of the work would otherwise be that.
+-- +goose StatementBegin
+CREATE PROCEDURE refrain_group(claims LONGBLOB, finishes LONGBLOB, records LONGBLOB)
+	MODIFIES SQL DATA SQL SECURITY INVOKER
+BEGIN
+	DECLARE at_us, base, won, moved BIGINT DEFAULT 0;
+	DECLARE lost, mine TEXT CHARACTER SET ascii;
+	DECLARE EXIT HANDLER FOR SQLEXCEPTION
+	BEGIN
+		ROLLBACK;
+		RESIGNAL;
+	END;
+	START TRANSACTION;
+	SET at_us = TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6));
+	IF LENGTH(claims) > 0 THEN
+		INSERT INTO refrain_fences () VALUES ();
+		SET base = LAST_INSERT_ID() * 1024;
+		-- What others can see is left out before anything is locked: nobody waits for the lock of a row that is being finished in
+		-- a caller's transaction.
+		INSERT IGNORE INTO refrain_live (id, state, token, fence, fingerprint, created, lease)
+		SELECT STRAIGHT_JOIN SUBSTR(claims, n * 100 + 1, 32), 1, SUBSTR(claims, n * 100 + 33, 16), base + n,
+			SUBSTR(claims, n * 100 + 49, 32), at_us, at_us + CAST(SUBSTR(claims, n * 100 + 81, 20) AS SIGNED)
+		FROM refrain_numbers LEFT JOIN refrain_live l FORCE INDEX (PRIMARY) ON l.id = SUBSTR(claims, n * 100 + 1, 32)
+		WHERE n < LENGTH(claims) DIV 100 AND l.id IS NULL;
+		SET won = ROW_COUNT();
+		-- Those of what is done are taken back, now that nobody else can finish it meanwhile, and so are those whose fence was
+		-- overtaken. Which they are is found without locks.
+		SELECT GROUP_CONCAT(n) INTO lost
+		FROM refrain_numbers STRAIGHT_JOIN refrain_done d FORCE INDEX (PRIMARY) ON d.id = SUBSTR(claims, n * 100 + 1, 32)
+			STRAIGHT_JOIN refrain_live l FORCE INDEX (PRIMARY) ON l.id = d.id AND l.fence = base + n
+		WHERE n < LENGTH(claims) DIV 100 AND (d.forget > at_us OR d.fence > l.fence);
+		IF lost IS NOT NULL THEN
+			DELETE l
+			FROM refrain_numbers STRAIGHT_JOIN refrain_live l FORCE INDEX (PRIMARY)
+				ON l.id = SUBSTR(claims, n * 100 + 1, 32) AND l.fence = base + n
+			WHERE n < LENGTH(claims) DIV 100 AND FIND_IN_SET(n, lost);
+			SET won = won - ROW_COUNT();
+		END IF;
+		IF won < LENGTH(claims) DIV 100 THEN
+			SELECT GROUP_CONCAT(n) INTO mine
+			FROM refrain_numbers STRAIGHT_JOIN refrain_live l FORCE INDEX (PRIMARY)
+				ON l.id = SUBSTR(claims, n * 100 + 1, 32) AND l.fence = base + n
+			WHERE n < LENGTH(claims) DIV 100;
+		END IF;
+	END IF;
+	IF LENGTH(finishes) > 0 THEN
+		DELETE l
+		FROM refrain_numbers STRAIGHT_JOIN refrain_live l FORCE INDEX (PRIMARY)
+			ON l.id = SUBSTR(finishes, n * 226 + 1, 32) AND l.fence = CAST(SUBSTR(finishes, n * 226 + 33, 20) AS UNSIGNED)
+		WHERE n < LENGTH(finishes) DIV 226 AND l.state <> 0;
+		SET moved = ROW_COUNT();
+	END IF;
+	IF moved < LENGTH(finishes) DIV 226 THEN
+		ROLLBACK;
+	ELSE
+		IF moved > 0 THEN
+			INSERT INTO refrain_done (id, fence, token, fingerprint, created, settled, retain, forget, bucket, kept)
+			SELECT SUBSTR(finishes, n * 226 + 1, 32), CAST(SUBSTR(finishes, n * 226 + 33, 20) AS UNSIGNED),
+				SUBSTR(finishes, n * 226 + 53, 16), SUBSTR(finishes, n * 226 + 69, 32),
+				CAST(SUBSTR(finishes, n * 226 + 101, 20) AS SIGNED), at_us,
+				at_us + CAST(SUBSTR(finishes, n * 226 + 121, 20) AS SIGNED),
+				at_us + CAST(SUBSTR(finishes, n * 226 + 141, 20) AS SIGNED),
+				(at_us + CAST(SUBSTR(finishes, n * 226 + 141, 20) AS SIGNED))
+					DIV CAST(SUBSTR(finishes, n * 226 + 161, 20) AS SIGNED) * 64 + CAST(SUBSTR(finishes, n * 226 + 181, 2) AS SIGNED),
+				(at_us + CAST(SUBSTR(finishes, n * 226 + 121, 20) AS SIGNED))
+					DIV CAST(SUBSTR(finishes, n * 226 + 183, 20) AS SIGNED) * 64 + CAST(SUBSTR(finishes, n * 226 + 203, 2) AS SIGNED)
+			FROM refrain_numbers WHERE n < LENGTH(finishes) DIV 226;
+			INSERT INTO refrain_outcomes (fence, bucket, record)
+			SELECT CAST(SUBSTR(finishes, n * 226 + 33, 20) AS UNSIGNED),
+				(at_us + CAST(SUBSTR(finishes, n * 226 + 121, 20) AS SIGNED))
+					DIV CAST(SUBSTR(finishes, n * 226 + 183, 20) AS SIGNED) * 64 + CAST(SUBSTR(finishes, n * 226 + 203, 2) AS SIGNED),
+				SUBSTR(records, CAST(SUBSTR(finishes, n * 226 + 205, 11) AS SIGNED), CAST(SUBSTR(finishes, n * 226 + 216, 11) AS SIGNED))
+			FROM refrain_numbers WHERE n < LENGTH(finishes) DIV 226;
+		END IF;
+		COMMIT;
+	END IF;
+	SELECT at_us, base, won, moved, mine;
+END;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP PROCEDURE IF EXISTS refrain_group;
+DROP TABLE IF EXISTS refrain_numbers;
 DROP TABLE IF EXISTS refrain_fences;
 DROP TABLE IF EXISTS refrain_outcomes;
 DROP TABLE IF EXISTS refrain_done;
