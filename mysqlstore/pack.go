@@ -2,37 +2,40 @@ package mysqlstore
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/refrain-dev/refrain"
 )
 
-// packClaims returns the claims as the procedure refrain_group takes them, one behind the other.
+// packClaims returns the claims as the procedure refrain_group takes them: one column behind the other.
 func packClaims(list []*request) []byte {
-	b := make([]byte, 0, 100*len(list))
+	var ids, tokens, prints, leases []byte
 	for _, r := range list {
-		b = append(b, r.claim.ID[:]...)
-		b = append(b, r.claim.Token[:]...)
-		b = append(b, r.claim.Fingerprint[:]...)
-		b = fmt.Appendf(b, "%020d", us(r.claim.Lease))
+		ids = append(ids, r.claim.ID[:]...)
+		tokens = append(tokens, r.claim.Token[:]...)
+		prints = append(prints, r.claim.Fingerprint[:]...)
+		leases = fmt.Appendf(leases, "%020d", us(r.claim.Lease))
 	}
-	return b
+	return slices.Concat(ids, tokens, prints, leases)
 }
 
-// packFinishes returns the finishes as the procedure takes them, and what their outcomes are kept as.
+// packFinishes returns the finishes as the procedure takes them, and what their outcomes are kept as, one behind the other.
 func packFinishes(list []*request) (finishes, records []byte) {
-	finishes = make([]byte, 0, 226*len(list))
+	var ids, fences, tokens, prints, created, retentions, lives, dones, kepts, places []byte
 	for _, r := range list {
-		done := r.record
+		done, p, from := r.record, r.plan, len(records)
 		done.State, done.Outcome = refrain.StateDone, r.settle.Outcome
-		before := len(records)
 		records = appendStored(records, r.settle.ID, &done)
-		finishes = append(finishes, r.settle.ID[:]...)
-		finishes = fmt.Appendf(finishes, "%020d", done.Fence)
-		finishes = append(finishes, done.Token[:]...)
-		finishes = append(finishes, done.Fingerprint[:]...)
-		finishes = fmt.Appendf(finishes, "%020d%020d%020d%020d%02d%020d%02d%011d%011d", column(done.Created),
-			r.plan.retention, r.plan.life, r.plan.done.length, r.plan.done.mark, r.plan.kept.length, r.plan.kept.mark,
-			before+1, len(records)-before)
+		ids = append(ids, r.settle.ID[:]...)
+		fences = fmt.Appendf(fences, "%020d", done.Fence)
+		tokens = append(tokens, done.Token[:]...)
+		prints = append(prints, done.Fingerprint[:]...)
+		created = fmt.Appendf(created, "%020d", column(done.Created))
+		retentions = fmt.Appendf(retentions, "%020d", p.retention)
+		lives = fmt.Appendf(lives, "%020d", p.life)
+		dones = fmt.Appendf(dones, "%020d%02d", p.done.length, p.done.mark)
+		kepts = fmt.Appendf(kepts, "%020d%02d", p.kept.length, p.kept.mark)
+		places = fmt.Appendf(places, "%011d%011d", from+1, len(records)-from)
 	}
-	return finishes, records
+	return slices.Concat(ids, fences, tokens, prints, created, retentions, lives, dones, kepts, places), records
 }
