@@ -52,15 +52,21 @@ func TestOutage(t *testing.T) {
 	if err := server.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	unavailable(short)
+	for s.db.PingContext(briefly(t)) == nil { // a signal takes its time
+	}
+	unavailable(briefly(t))
 	if err := server.Resume(); err != nil {
 		t.Fatal(err)
 	}
 	settles(t, s, finish(&running, "paid"), nil)
 	claims(t, s, again(running), refrain.Replay)
 	claims(t, s, newClaim(), refrain.Run)
+}
+
+func briefly(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // TestKilledServer kills the server while operations come and go. Every claim and outcome that was acknowledged is there when it
