@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/refrain-dev/refrain"
 )
 
 const (
@@ -23,7 +25,7 @@ type buckets struct {
 	wake  chan struct{} // of one slot: there is something to do at once
 
 	mu     sync.Mutex
-	wanted map[bucket]time.Duration // lifetimes that were used since all was tended to, the longest for each width
+	wanted map[bucket]span // that were used since all was tended to
 	churn  int
 }
 
@@ -33,8 +35,11 @@ type bucket struct {
 	width int16  // seconds, as a power of two
 }
 
+// A span is the lifetimes that share a width: the shortest and the longest.
+type span struct{ from, to time.Duration }
+
 func newBuckets(s *Store) *buckets {
-	return &buckets{store: s, wake: make(chan struct{}, 1), wanted: make(map[bucket]time.Duration)}
+	return &buckets{store: s, wake: make(chan struct{}, 1), wanted: make(map[bucket]span)}
 }
 
 // widthFor returns the width of the buckets for what lives so long: that is at most what a bucket is dropped too late.
@@ -47,11 +52,10 @@ func widthFor(lifetime time.Duration) (width int16) {
 }
 
 // note learns from a settlement which buckets are needed.
-func (b *buckets) note(r *request, seen *sighting) {
-	if r.settlement == nil || !seen.written {
+func (b *buckets) note(e *refrain.Settlement, seen *sighting) {
+	if e == nil || !seen.written {
 		return
 	}
-	e := r.settlement
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.churn++
@@ -68,7 +72,11 @@ func (b *buckets) note(r *request, seen *sighting) {
 func (b *buckets) want(of string, lifetime time.Duration) {
 	if lifetime > 0 {
 		k := bucket{of, widthFor(lifetime)}
-		b.wanted[k] = max(b.wanted[k], lifetime)
+		s, ok := b.wanted[k]
+		if !ok {
+			s.from = lifetime
+		}
+		b.wanted[k] = span{min(s.from, lifetime), max(s.to, lifetime)}
 	}
 }
 
@@ -108,12 +116,12 @@ func (b *buckets) open(ctx context.Context) error {
 	b.mu.Lock()
 	wanted := maps.Clone(b.wanted)
 	b.mu.Unlock()
-	for k, lifetime := range wanted {
+	for k, used := range wanted {
 		ahead := max(2*keepEvery, time.Second<<k.width/8)
-		if err := b.exec(ctx, `SELECT open_bucket($1, number) FROM (
-				SELECT DISTINCT bucket_at($2, us(clock()) + later) AS number FROM unnest(ARRAY[$3::bigint, $3 + $4]) AS later
-			) AS soon WHERE NOT EXISTS (SELECT FROM bucket b WHERE b.of = $1 AND b.bucket = number)`,
-			k.of, int64(k.width), lifetime.Microseconds(), ahead.Microseconds()); err != nil {
+		if err := b.exec(ctx, `SELECT open_bucket($1, number)
+			FROM (SELECT us(clock()) AS now) AS one, generate_series(bucket_at($2, now + $3), bucket_at($2, now + $4)) AS number
+			WHERE NOT EXISTS (SELECT FROM bucket b WHERE b.of = $1 AND b.bucket = number)`,
+			k.of, int64(k.width), used.from.Microseconds(), (used.to + ahead).Microseconds()); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,29 @@ func TestWidthFor(t *testing.T) {
 	}
 }
 
+// TestLifetimesOfOneWidth uses the longest and the shortest lifetime of a width: there are buckets for both.
+func TestLifetimesOfOneWidth(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	for range 3 {
+		for _, lifetime := range []time.Duration{2*time.Second<<19 - time.Hour, time.Second << 19} {
+			c := newClaim()
+			claims(t, s, c, refrain.Run)
+			e := finish(&c, "paid")
+			e.Retention, e.Tombstone = lifetime, 0
+			if _, err := s.Settle(within(t), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.buckets.tend(within(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := query[int](t, s.pool.Config().ConnString(), "SELECT count(*) FROM "+s.in("done_0")); n > 2 {
+		t.Errorf("%d rows are in bucket 0, want the first of each lifetime at most", n)
+	}
+}
+
 // A clockwork is a store whose database tells the time that the test wants.
 type clockwork struct {
 	*Store

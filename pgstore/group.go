@@ -31,6 +31,7 @@ func (s *Store) commit(group []*request) {
 	s.queue.land(group)
 	if err != nil && len(group) > 1 && isOfOne(err) { // the others shall not suffer for it
 		for _, r := range group {
+			r.alone = true
 			s.queue.add(r)
 		}
 		return
@@ -43,7 +44,7 @@ func (s *Store) commit(group []*request) {
 		case !r.conclude(&seen[i]):
 			s.rest(r)
 		default:
-			s.buckets.note(r, &seen[i])
+			s.buckets.note(r.settlement, &seen[i])
 			if r.settlement != nil {
 				s.watches.settled(r.id)
 			}
@@ -93,6 +94,7 @@ func (s *Store) call(group []*request) ([]sighting, error) {
 		sent[i].send(&batch)
 	}
 	wire := conn.Conn().PgConn()
+	warned(wire) // of what has nothing to do with this transaction: who connected or vacuumed may have been told something
 	results := wire.ExecBatch(context.Background(), &batch)
 	seen := make([]sighting, len(group))
 	for i := 0; results.NextResult(); i++ {

@@ -28,7 +28,8 @@ import (
 
 // A Config configures a Store. The zero Config works.
 type Config struct {
-	// Schema is the schema of the store's tables. Stores in two schemas have nothing to do with each other. If empty, "refrain".
+	// Schema is the schema of the store's tables, lower-case letters, digits and underscores. Stores in two schemas have nothing to
+	// do with each other. If empty, "refrain".
 	Schema string
 	// Writers is how many transactions the store makes at a time, each with all claims that wait, or all endings and renewals. If
 	// zero, 2.

@@ -119,11 +119,18 @@ func (q *queue) take() []*request {
 	from := q.oldest()
 	var group []*request
 	for size := 0; from.Len() > 0 && len(group) < maxGroup && size < maxGroupBytes; {
-		t := from.Remove(from.Front()).(*turn)
-		r := t.waiting.Remove(t.waiting.Front()).(*request)
+		t := from.Front().Value.(*turn)
+		r := t.waiting.Front().Value.(*request)
+		if r.alone && len(group) > 0 {
+			break
+		}
+		from.Remove(t.place)
+		t.waiting.Remove(r.place)
 		t.place, t.flies, r.place = nil, true, nil
 		group = append(group, r)
-		size += r.size()
+		if size += r.size(); r.alone {
+			break
+		}
 	}
 	return group
 }

@@ -20,6 +20,7 @@ type request struct {
 	left  bool          // its caller does not wait; guarded by the queue
 	place *list.Element // in its turn; guarded by the queue
 	rests int           // how often somebody else held the operation
+	alone bool          // it goes by itself: with others it was in a transaction that failed, and may be why
 
 	done     chan struct{} // of one slot: the answer is there
 	decision refrain.Decision

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -53,7 +54,13 @@ type migration struct {
 	schema string
 }
 
+// plainName is what goose can take for the name of a schema, which it does not quote.
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
 func newMigration(url, schema string) (*migration, error) {
+	if !plainName.MatchString(schema) {
+		return nil, fmt.Errorf("%q is no name for the schema: it has up to 63 lower-case letters, digits and underscores", schema)
+	}
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, err
@@ -65,9 +72,6 @@ func newMigration(url, schema string) (*migration, error) {
 
 // run migrates alone: whoever else wants to waits.
 func (m *migration) run(ctx context.Context, version int) error {
-	if _, err := m.db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+m.quoted()); err != nil {
-		return unavailable(err)
-	}
 	alone, err := m.db.BeginTx(ctx, nil)
 	if err != nil {
 		return unavailable(err)
@@ -77,11 +81,24 @@ func (m *migration) run(ctx context.Context, version int) error {
 	if err != nil {
 		return unavailable(err)
 	}
+	if err := m.make(ctx); err != nil {
+		return unavailable(err)
+	}
 	steps, err := m.steps()
 	if err != nil {
 		return err
 	}
 	return m.step(ctx, steps, version)
+}
+
+// make makes the schema if it is not there. It looks first: IF NOT EXISTS asks for the right to make schemas even then.
+func (m *migration) make(ctx context.Context) error {
+	var there bool
+	err := m.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", m.schema).Scan(&there)
+	if err == nil && !there {
+		_, err = m.db.ExecContext(ctx, "CREATE SCHEMA "+m.quoted())
+	}
+	return err
 }
 
 func (m *migration) step(ctx context.Context, steps []*goose.Migration, version int) error {

@@ -29,8 +29,14 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("version 0 has %d tables, want none but that of the versions", n-1)
 		}
 	}
+	done(t, openStore(t, migrated(t, url, schema), Config{Schema: schema}), "paid")
+}
+
+// migrated has several processes migrate at the same time: one of them does.
+func migrated(t *testing.T, url, schema string) string {
+	t.Helper()
 	var all sync.WaitGroup
-	for range 4 { // one of them migrates
+	for range 8 {
 		all.Go(func() {
 			if err := Migrate(within(t), url, schema); err != nil {
 				t.Errorf("at the same time: %v", err)
@@ -38,7 +44,35 @@ func TestMigrate(t *testing.T) {
 		})
 	}
 	all.Wait()
-	done(t, openStore(t, url, Config{Schema: schema}), "paid")
+	return url
+}
+
+// TestMigrateAnew has several processes make one schema, once as a user who may make none and was given an empty one.
+func TestMigrateAnew(t *testing.T) {
+	t.Parallel()
+	url := shared.Get(t).URL("postgres")
+	for range 3 {
+		migrated(t, url, randomName())
+	}
+	given := randomName()
+	run(t, url, fmt.Sprintf("CREATE ROLE %[1]s_user LOGIN; CREATE SCHEMA %[1]s AUTHORIZATION %[1]s_user", given))
+	theirs := strings.Replace(url, "postgres@", given+"_user@", 1)
+	s := openStore(t, migrated(t, theirs, given), Config{Schema: given})
+	done(t, s, "paid")
+	if err := s.buckets.tend(within(t)); err != nil {
+		t.Errorf("the schema's owner makes no buckets: %v", err)
+	}
+}
+
+// TestSchemaNames refuses names that would be another schema's without quotes.
+func TestSchemaNames(t *testing.T) {
+	t.Parallel()
+	url := shared.Get(t).URL("postgres")
+	for _, name := range []string{"Refrain", "with-dash", "a.b", `a"b`, "9", strings.Repeat("a", 64)} {
+		if err := Migrate(within(t), url, name); err == nil {
+			t.Errorf("the schema %q was made", name)
+		}
+	}
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
@@ -154,9 +188,7 @@ func TestAnotherStoreInItsPlace(t *testing.T) {
 func TestOtherUser(t *testing.T) {
 	t.Parallel()
 	url, schema := newSchema(t)
-	run(t, url, fmt.Sprintf(`CREATE ROLE "%[1]s_user" LOGIN; GRANT USAGE ON SCHEMA %[1]s TO "%[1]s_user";
-		GRANT ALL ON ALL TABLES IN SCHEMA %[1]s TO "%[1]s_user"; GRANT ALL ON ALL SEQUENCES IN SCHEMA %[1]s TO "%[1]s_user"`, schema))
-	s := openStore(t, strings.Replace(url, "postgres@", schema+"_user@", 1), Config{Schema: schema})
+	s := openStore(t, asOther(t, url, schema), Config{Schema: schema})
 	kept, over := done(t, s, "paid"), newClaim()
 	claims(t, s, over, refrain.Run)
 	e := finish(&over, "old")

@@ -28,6 +28,7 @@ func (s *Store) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (ref
 	if err == nil && written != seen.written {
 		err = errNonsense
 	}
+	s.buckets.note(&e, &seen)
 	if err != nil {
 		return refrain.Record{}, fmt.Errorf("settling %v in a transaction: %w", e.ID, err)
 	}

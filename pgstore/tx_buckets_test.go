@@ -1,0 +1,101 @@
+package pgstore
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// begins starts a transaction on a connection of its own.
+func begins(t *testing.T, url string, mode pgx.QueryExecMode) pgx.Tx {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.DefaultQueryExecMode = mode
+	conn, err := pgx.ConnectConfig(within(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(within(t)) })
+	tx, err := conn.Begin(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+// settles finishes the claim in the transaction.
+func settles(t *testing.T, s *Store, tx pgx.Tx, c *refrain.Claim) {
+	t.Helper()
+	if _, err := s.SettleTx(within(t), tx, finish(c, "paid")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSettleTxInEveryMode settles with every way that pgx has to send a statement.
+func TestSettleTxInEveryMode(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	s := openStore(t, url, Config{Schema: schema})
+	for _, mode := range []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec,
+		pgx.QueryExecModeSimpleProtocol,
+	} {
+		c := newClaim()
+		claims(t, s, c, refrain.Run)
+		tx := begins(t, url, mode)
+		settles(t, s, tx, &c)
+		if err := tx.Commit(within(t)); err != nil {
+			t.Fatalf("%v: %v", mode, err)
+		}
+		replays(t, s, c, "paid")
+	}
+}
+
+// TestSettleTxOpensBuckets settles in transactions alone: from the first on there are buckets for what they settle.
+func TestSettleTxOpensBuckets(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	s := openStore(t, url, Config{Schema: schema})
+	for range 3 {
+		c := newClaim()
+		claims(t, s, c, refrain.Run)
+		tx := begins(t, url, pgx.QueryExecModeExec)
+		settles(t, s, tx, &c)
+		if err := tx.Commit(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.buckets.tend(within(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := query[int](t, url, "SELECT count(*) FROM "+s.in("done_0")); n != 1 {
+		t.Errorf("%d rows are in bucket 0, want the first alone", n)
+	}
+}
+
+// TestSettleTxWhileABucketOpens settles twice in a transaction that does not learn of a bucket that was opened in between.
+func TestSettleTxWhileABucketOpens(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	s := openStore(t, url, Config{Schema: schema})
+	one, two := newClaim(), newClaim()
+	claims(t, s, one, refrain.Run)
+	claims(t, s, two, refrain.Run)
+	tx := begins(t, url, pgx.QueryExecModeExec)
+	settles(t, s, tx, &one)
+	done(t, s, "another")
+	if err := s.buckets.tend(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	settles(t, s, tx, &two)
+	if err := tx.Commit(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	replays(t, s, one, "paid")
+	replays(t, s, two, "paid")
+}
