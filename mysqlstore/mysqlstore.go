@@ -145,6 +145,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 	s.settings.Store(set)
 	s.packet = set.packet
+	s.queue.room = set.packet / 2
 	if err := s.identify(ctx); err != nil {
 		return err
 	}

@@ -9,15 +9,17 @@ import (
 const (
 	// maxGroup is how many requests a group may have.
 	maxGroup = 256
-	// spares is how many groups may be under way besides the one that is always: while that one waits for long, such as for a
-	// lock, the others need not. Otherwise one at a time is best, for the larger a group is, the less each of its requests costs.
-	spares = 2
-	// long is how long a group is under way until a spare lane takes the next.
-	long = 20 * time.Millisecond
+	// spares is how many groups may be under way besides the one that is always: while that one waits for the disk or a lock, the
+	// next need not. More would be smaller, and the larger a group is, the less each of its requests costs.
+	spares = 1
+	// long is how long a group is under way until a spare lane takes the next: about a transaction and its flush.
+	long = 3 * time.Millisecond
 )
 
 // A queue holds the requests until a lane takes them.
 type queue struct {
+	room int // how many bytes of outcomes a group may have; a single request is a group whatever it has
+
 	mu      sync.Mutex
 	waiting []*request
 	due     int // how many are expected to come back soon: those that were answered last
@@ -88,7 +90,14 @@ func (q *queue) take(ctx context.Context, patience time.Duration) []*request {
 
 // next takes as many as may be in a group. The queue is locked.
 func (q *queue) next() []*request {
-	n := min(len(q.waiting), maxGroup)
+	n, size := 0, 0
+	for n < min(len(q.waiting), maxGroup) {
+		size += q.waiting[n].size()
+		if n > 0 && size > q.room {
+			break
+		}
+		n++
+	}
 	group := q.waiting[:n:n]
 	q.waiting = append([]*request(nil), q.waiting[n:]...)
 	q.due = 0

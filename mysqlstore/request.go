@@ -21,6 +21,14 @@ type request struct {
 	ready chan struct{}
 }
 
+// size is about how many bytes it sends besides a row.
+func (r *request) size() int {
+	if r.settle == nil {
+		return 0
+	}
+	return r.settle.Outcome.Size()
+}
+
 // A plan is how long an outcome and its operation are kept, in microseconds, and in which partitions.
 type plan struct {
 	retention, life int64
