@@ -65,7 +65,7 @@ func (s *Store) run(ctx context.Context, sc *script, id *refrain.ID, args ...str
 	if s.waits() {
 		waits = "1"
 	}
-	args = append(append([]string{mark}, args...), waits)
+	args = append([]string{mark, waits}, args...)
 	m, err := s.bounded(ctx, func(ctx context.Context) (rueidis.RedisMessage, error) { return s.exec(ctx, sc, keys[:], args) })
 	if err != nil {
 		return answer{}, err

@@ -1,5 +1,5 @@
 -- What every script begins with. The scripts decide as the Apply methods of package refrain do; records.go has the layout.
--- KEYS: the tag, the record, its outcome.   ARGV: first the mark of the store's identity, last 1 if WAIT follows.
+-- KEYS: the tag, the record, its outcome.   ARGV: first the mark of the store's identity, then 1 if WAIT follows.
 local ABSENT, RUNNING, UNKNOWN, DONE, EXPIRED = 0, 1, 2, 3, 4
 local HEAD, NOBODY = '>BBBc16c32I8I8I8I8I8', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 
@@ -58,7 +58,7 @@ local function at(us) return string.format('%.0f', math.ceil(us / 1000)) end
 -- what a replica knows. Since Redis 7.2 a WAIT that follows waits only if something is written: PERSIST then takes back a date
 -- in the year 2286. A full server lets both pass. It is not called before a script writes, for after it that would take any write.
 local function unchanged(code)
-  if ARGV[#ARGV] == '1' then redis.call('PEXPIREAT', KEYS[1], '9999999999999') end
+  if ARGV[2] == '1' then redis.call('PEXPIREAT', KEYS[1], '9999999999999') end
   redis.call('PERSIST', KEYS[1])
   return {now, code, value, outcome()}
 end
