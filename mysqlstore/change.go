@@ -49,7 +49,11 @@ func (s *Store) change(ctx context.Context, id refrain.ID, f *found, lost bool, 
 		switch n := number(err); {
 		case err == nil && written:
 			return c, nil
-		case err == nil, transient(err), n == errDuplicate, n == errNoPartition: // somebody else was quicker
+		case n == errNoPartition: // it is not there any more, or was not when its server was another
+			if err := s.parts.load(ctx); err != nil {
+				return c, unavailable(err)
+			}
+		case err == nil, transient(err), n == errDuplicate: // somebody else was quicker
 		case n != 0:
 			return c, unavailable(err)
 		default:

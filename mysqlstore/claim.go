@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -74,7 +75,7 @@ func (s *Store) settle(ctx context.Context, t *refrain.Settlement) (refrain.Reco
 		return refrain.Record{}, err
 	}
 	defer s.leave()
-	t.Outcome = s.fitting(t.ID, t.Outcome)
+	t.Outcome, t.Tombstone = s.fitting(t.ID, t.Outcome), countable(t)
 	r := &request{settle: t}
 	if cur, ok := s.known.get(t.ID, t.Token); ok && t.Ending == refrain.Finished && t.Instead == (refrain.Token{}) &&
 		t.Retention > 0 && t.Tombstone >= 0 {
@@ -117,6 +118,11 @@ func (s *Store) fitting(id refrain.ID, o *refrain.Outcome) *refrain.Outcome {
 		small.Meta = o.Meta
 	}
 	return small
+}
+
+// countable returns the tombstone, or less of one that ends later than a Duration from now can say: in 292 years.
+func countable(t *refrain.Settlement) time.Duration {
+	return min(t.Tombstone, math.MaxInt64-max(t.Retention, 0))
 }
 
 // Renew implements refrain.Store.

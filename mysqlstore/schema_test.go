@@ -56,7 +56,7 @@ func TestOpenWantsItsSchema(t *testing.T) {
 	opens(ErrSchema)
 }
 
-// TestMigrateGoesOn begins where another died: its table of versions is there and has no row.
+// TestMigrateGoesOn begins where another died: its table of versions is there and has no row, or a part of the rest is there, too.
 func TestMigrateGoesOn(t *testing.T) {
 	t.Parallel()
 	url := empty(t, server(t))
@@ -65,11 +65,19 @@ func TestMigrateGoesOn(t *testing.T) {
 	if err := Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), url, Config{})
-	if err != nil {
-		t.Fatal(err)
+	s := openStore(t, url, Config{})
+	defer s.Close()
+	c := newClaim()
+	claims(t, s, c, refrain.Run)
+	for _, undo := range []string{"SELECT 1", "DROP PROCEDURE refrain_group", "DROP TABLE refrain_numbers"} {
+		exec(t, openPlain(t, url), "DELETE FROM refrain_schema WHERE version_id = 1")
+		exec(t, openPlain(t, url), undo)
+		if err := Migrate(t.Context(), url); err != nil {
+			t.Fatalf("after it died before %q was done: %v", undo, err)
+		}
 	}
-	s.Close()
+	settles(t, s, finish(&c, "paid"), nil)
+	claims(t, s, again(c), refrain.Replay)
 }
 
 // TestMigrateAtOnce has several processes make each of many databases.
@@ -87,6 +95,35 @@ func TestMigrateAtOnce(t *testing.T) {
 		}
 		all.Wait()
 	}
+}
+
+// TestWhoMigratedIsGone migrates as a user who has no more rights than that takes, and is then dropped: others use what it made.
+func TestWhoMigratedIsGone(t *testing.T) {
+	t.Parallel()
+	url := empty(t, server(t))
+	db := openPlain(t, url)
+	cfg, err := parseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maker, user := "maker_"+cfg.DBName+"@'127.0.0.1'", "user_"+cfg.DBName+"@'127.0.0.1'"
+	exec(t, db, "CREATE USER "+maker+", "+user)
+	exec(t, db, "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, CREATE ROUTINE ON "+cfg.DBName+".* TO "+maker)
+	exec(t, db, "GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON "+cfg.DBName+".* TO "+user)
+	as := func(name string) string {
+		name, _, _ = strings.Cut(name, "@")
+		return strings.Replace(url, "refrain@", name+"@", 1)
+	}
+	if err := Migrate(t.Context(), as(maker)); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, db, "DROP USER "+maker)
+	s := openStore(t, as(user), Config{})
+	defer s.Close()
+	c := newClaim()
+	claims(t, s, c, refrain.Run)
+	settles(t, s, finish(&c, "paid"), nil)
+	claims(t, s, again(c), refrain.Replay)
 }
 
 // TestMigrateUnderLoad takes a step of a schema and takes it back while a store is at work.

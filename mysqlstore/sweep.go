@@ -46,7 +46,7 @@ func (s *Store) sweepOnce(ctx context.Context) error {
 	if got.Int64 != 1 {
 		return nil
 	}
-	defer func() { _, _ = conn.ExecContext(ctx, "DO RELEASE_LOCK("+name+")") }()
+	defer release(ctx, conn, "DO RELEASE_LOCK("+name+")")
 	now := at(us)
 	s.clock.saw(now)
 	if err := s.parts.drop(ctx, now); err != nil {
@@ -55,24 +55,35 @@ func (s *Store) sweepOnce(ctx context.Context) error {
 	return s.sweepRows(ctx, conn, now.Add(-s.cfg.Grace))
 }
 
+// release gives a lock of the connection's back, also when the time is up. Where that fails the connection is closed, for in the
+// pool it would keep the lock.
+func release(ctx context.Context, conn *sql.Conn, query string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if _, err := conn.ExecContext(ctx, query); err != nil {
+		_ = conn.Raw(func(any) error { return errBroken })
+	}
+}
+
+// sweepMost is how many rows go at a time: their locks are held while they do.
+const sweepMost = 500
+
 // A rowSweep finds and deletes what no partition takes along. It is found without locks, and only what is deleted is locked.
 type rowSweep struct {
-	find    string // the ID and the fence
-	deletes []string
+	find    string // the IDs of what was over before a time
+	deletes string // what was, of those IDs
 }
 
 var rowSweeps = []rowSweep{
 	{
-		"SELECT id, fence FROM refrain_live WHERE state = 0 AND lease < ? LIMIT 500",
-		[]string{"DELETE FROM refrain_live WHERE id = ? AND fence = ? AND state = 0"},
+		"SELECT id FROM refrain_live WHERE state = 0 AND lease < ? LIMIT ?",
+		"DELETE l FROM refrain_live l FORCE INDEX (PRIMARY) WHERE l.state = 0 AND l.lease < ? AND l.id IN (",
 	},
 	{
-		"SELECT id, fence FROM refrain_done WHERE bucket = 0 AND forget < ? LIMIT 500",
-		[]string{
-			`DELETE o FROM refrain_done d JOIN refrain_outcomes o ON o.fence = d.fence AND o.bucket = d.kept
-WHERE d.bucket = 0 AND d.id = ? AND d.fence = ? AND o.bucket = 0`,
-			"DELETE FROM refrain_done WHERE bucket = 0 AND id = ? AND fence = ?",
-		},
+		"SELECT id FROM refrain_done WHERE bucket = 0 AND forget < ? LIMIT ?",
+		`DELETE d, o FROM refrain_done d FORCE INDEX (PRIMARY)
+	LEFT JOIN refrain_outcomes o ON o.fence = d.fence AND o.bucket = d.kept AND o.bucket = 0
+WHERE d.bucket = 0 AND d.forget < ? AND d.id IN (`,
 	},
 }
 
@@ -86,33 +97,35 @@ func (s *Store) sweepRows(ctx context.Context, conn *sql.Conn, before time.Time)
 		return err
 	}
 	for _, sweep := range rowSweeps {
-		keys, err := keysOf(ctx, conn, sweep.find, column(before))
-		if err != nil {
-			return err
-		}
-		for _, k := range keys {
-			for _, query := range sweep.deletes {
-				if _, err := conn.ExecContext(ctx, query, k[0], k[1]); err != nil && !transient(err) {
-					return err
-				}
+		for found := sweepMost; found == sweepMost; {
+			ids, err := idsOf(ctx, conn, sweep.find, column(before), sweepMost)
+			if err != nil {
+				return err
+			}
+			if found = len(ids); found == 0 {
+				break
+			}
+			args := append([]any{column(before)}, ids...)
+			if _, err := conn.ExecContext(ctx, sweep.deletes+marks(found)+")", args...); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-func keysOf(ctx context.Context, conn *sql.Conn, query string, before int64) (keys [][2]any, err error) {
-	rows, err := conn.QueryContext(ctx, query, before)
+func idsOf(ctx context.Context, conn *sql.Conn, query string, args ...any) (ids []any, err error) {
+	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var k [2]any
-		if err := rows.Scan(&k[0], &k[1]); err != nil {
+		var id []byte
+		if err := rows.Scan(&id); err != nil {
 			return nil, err
 		}
-		keys = append(keys, k)
+		ids = append(ids, id)
 	}
-	return keys, rows.Err()
+	return ids, rows.Err()
 }

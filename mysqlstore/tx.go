@@ -36,7 +36,7 @@ func (s *Store) settleTx(ctx context.Context, given any, t *refrain.Settlement) 
 	}
 	defer s.leave()
 	s.known.forget(t.ID, t.Token) // whoever settles it otherwise waits for this transaction, and nobody else waits with it
-	t.Outcome = s.fitting(t.ID, t.Outcome)
+	t.Outcome, t.Tombstone = s.fitting(t.ID, t.Outcome), countable(t)
 	f, err := s.lock(ctx, tx, t.ID)
 	if err != nil {
 		return refrain.Record{}, err
@@ -47,6 +47,9 @@ func (s *Store) settleTx(ctx context.Context, given any, t *refrain.Settlement) 
 	}
 	for i, st := range s.moveFor(ctx, f, &next) {
 		res, err := tx.ExecContext(ctx, s.qualify(st.query), st.args...)
+		if number(err) == errNoPartition {
+			err = errors.Join(err, s.parts.load(ctx)) // whoever tries again knows
+		}
 		if err != nil {
 			return refrain.Record{}, unavailable(err)
 		}

@@ -2,9 +2,7 @@ package mysqlstore
 
 import (
 	"cmp"
-	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -64,19 +62,3 @@ func openDB(given *mysql.Config, cfg *Config) (*sql.DB, error) {
 const session = `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 1,
 	lock_wait_timeout = 2, group_concat_max_len = 1048576`
-
-// A connector is the driver's, with the session set up.
-type connector struct{ driver.Connector }
-
-// Connect implements driver.Connector.
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, session, nil); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return conn, nil
-}

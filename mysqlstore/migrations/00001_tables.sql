@@ -1,14 +1,15 @@
 -- +goose NO TRANSACTION
+-- Who dies in the middle leaves a part behind: the next goes on with it.
 
 -- +goose Up
-CREATE TABLE refrain_meta (
+CREATE TABLE IF NOT EXISTS refrain_meta (
 	name  VARBINARY(32)  NOT NULL PRIMARY KEY,
 	value VARBINARY(255) NOT NULL
 ) ENGINE = InnoDB;
 
 -- Operations that run, that are unknown, and for a while those that were released (state 0), so that their fences grow. All
 -- times are microseconds since 1970.
-CREATE TABLE refrain_live (
+CREATE TABLE IF NOT EXISTS refrain_live (
 	id          BINARY(32)       NOT NULL PRIMARY KEY,
 	state       TINYINT UNSIGNED NOT NULL,
 	token       BINARY(16)       NOT NULL,
@@ -21,7 +22,7 @@ CREATE TABLE refrain_live (
 
 -- Operations that are done. An operation is here or in refrain_live, never in both. A partition holds those that are forgotten
 -- by the same time, and is dropped then.
-CREATE TABLE refrain_done (
+CREATE TABLE IF NOT EXISTS refrain_done (
 	id          BINARY(32)      NOT NULL,
 	bucket      BIGINT          NOT NULL,
 	fence       BIGINT UNSIGNED NOT NULL,
@@ -36,7 +37,7 @@ CREATE TABLE refrain_done (
 ) ENGINE = InnoDB PARTITION BY LIST (bucket) (PARTITION p0 VALUES IN (0));
 
 -- Their outcomes, in partitions by the end of the retention: the kept of refrain_done is the bucket here.
-CREATE TABLE refrain_outcomes (
+CREATE TABLE IF NOT EXISTS refrain_outcomes (
 	fence  BIGINT UNSIGNED NOT NULL,
 	bucket BIGINT          NOT NULL,
 	record LONGBLOB        NOT NULL,
@@ -44,16 +45,16 @@ CREATE TABLE refrain_outcomes (
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC PARTITION BY LIST (bucket) (PARTITION p0 VALUES IN (0));
 
 -- Nothing is kept here for long: what counts is the counter behind it.
-CREATE TABLE refrain_fences (
+CREATE TABLE IF NOT EXISTS refrain_fences (
 	n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY
 ) ENGINE = InnoDB;
 
 -- The positions of what is sent together.
-CREATE TABLE refrain_numbers (
+CREATE TABLE IF NOT EXISTS refrain_numbers (
 	n SMALLINT UNSIGNED NOT NULL PRIMARY KEY
 ) ENGINE = InnoDB;
 
-INSERT INTO refrain_numbers
+INSERT IGNORE INTO refrain_numbers
 WITH RECURSIVE r (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 15) SELECT 16 * a.n + b.n FROM r a CROSS JOIN r b;
 
 -- Claims of new operations, and finishes of claims, in one transaction: of the claims those that can be won, of the finishes
@@ -65,7 +66,7 @@ WITH RECURSIVE r (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 15) SE
 -- It is a procedure because the server then parses it once: more than a third of the work would otherwise be that. Columns have
 -- variables of their own because the server writes the value of a variable into a statement's text wherever it stands in it.
 -- +goose StatementBegin
-CREATE PROCEDURE refrain_group(claims LONGBLOB, finishes LONGBLOB, records LONGBLOB)
+CREATE PROCEDURE IF NOT EXISTS refrain_group(claims LONGBLOB, finishes LONGBLOB, records LONGBLOB)
 	MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN
 	DECLARE at_us, base, won, moved BIGINT DEFAULT 0;
