@@ -121,7 +121,7 @@ func (b *buckets) open(ctx context.Context) error {
 		if err := b.exec(ctx, `SELECT open_bucket($1, number)
 			FROM (SELECT us(clock()) AS now) AS one, generate_series(bucket_at($2, now + $3), bucket_at($2, now + $4)) AS number
 			WHERE NOT EXISTS (SELECT FROM bucket b WHERE b.of = $1 AND b.bucket = number)`,
-			k.of, int64(k.width), used.from.Microseconds(), (used.to + ahead).Microseconds()); err != nil {
+			k.of, int64(k.width), used.from.Microseconds(), used.to.Microseconds()+ahead.Microseconds()); err != nil {
 			return err
 		}
 	}

@@ -184,6 +184,19 @@ func TestAnotherStoreInItsPlace(t *testing.T) {
 	claims(t, next, c, refrain.Run)
 }
 
+// TestAnswersWithoutSense has the database say nothing of an operation, as no version of the schema does. It is not absent for that.
+func TestAnswersWithoutSense(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	s := openStore(t, url, Config{Schema: schema})
+	c := done(t, s, "paid")
+	run(t, url, fmt.Sprintf(`CREATE OR REPLACE FUNCTION %[1]s.find(store uuid, id bytea) RETURNS SETOF %[1]s.sighting LANGUAGE sql
+		AS 'SELECT NULL::%[1]s.sighting WHERE false'`, schema))
+	if r, err := s.Get(within(t), c.ID); !isUnavailable(err) || !errors.Is(err, errNonsense) {
+		t.Errorf("got a record %v, error %v, want %v", r.State, err, errNonsense)
+	}
+}
+
 // TestOtherUser uses the store as a user who owns nothing: there are no new buckets then, and all else goes on.
 func TestOtherUser(t *testing.T) {
 	t.Parallel()

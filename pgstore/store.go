@@ -10,7 +10,7 @@ import (
 
 // Claim implements refrain.Store.
 func (s *Store) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
-	c.Lease = c.Lease.Truncate(time.Microsecond) // the database's time has no more digits
+	c.Lease = countable(c.Lease)
 	r := newRequest(c.ID)
 	r.claim = &c
 	if err := s.do(ctx, r); err != nil {
@@ -21,7 +21,7 @@ func (s *Store) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, e
 
 // Settle implements refrain.Store.
 func (s *Store) Settle(ctx context.Context, e refrain.Settlement) (refrain.Record, error) {
-	e.Retention, e.Tombstone = e.Retention.Truncate(time.Microsecond), e.Tombstone.Truncate(time.Microsecond)
+	count(&e)
 	r := newRequest(e.ID)
 	r.settlement = &e
 	if err := s.do(ctx, r); err != nil {
@@ -30,9 +30,21 @@ func (s *Store) Settle(ctx context.Context, e refrain.Settlement) (refrain.Recor
 	return r.record, nil
 }
 
+// longest is the longest time that the database counts exactly: 285 years.
+const longest = 1 << 53 * time.Microsecond
+
+// countable returns the time as the database counts it.
+func countable(d time.Duration) time.Duration { return min(d, longest).Truncate(time.Microsecond) }
+
+// count makes the settlement's times such as the database counts, together too.
+func count(e *refrain.Settlement) {
+	e.Retention = countable(e.Retention)
+	e.Tombstone = min(countable(e.Tombstone), longest-max(e.Retention, 0))
+}
+
 // Renew implements refrain.Store.
 func (s *Store) Renew(ctx context.Context, n refrain.Renewal) error {
-	n.Lease = n.Lease.Truncate(time.Microsecond)
+	n.Lease = countable(n.Lease)
 	r := newRequest(n.ID)
 	r.renewal = &n
 	if err := s.do(ctx, r); err != nil {
@@ -64,5 +76,8 @@ func (s *Store) find(ctx context.Context, id refrain.ID) (seen sighting, err err
 		seen.decode(res.Values()[0])
 	}
 	_, err = res.Close()
+	if err == nil && seen.n == 0 { // of what nobody knows there is a row, too
+		err = errNonsense
+	}
 	return seen, s.fault(err)
 }

@@ -12,14 +12,15 @@ import (
 )
 
 // SettleTx implements refrain.TxSettler. The transaction is a pgx.Tx or an *sql.Tx in the store's database. It may have any
-// isolation level, but under REPEATABLE READ and SERIALIZABLE it must not have begun before the claim was made.
+// isolation level, but under REPEATABLE READ and SERIALIZABLE it must not have begun before the claim was made or renewed last:
+// the server refuses it then, with a serialization failure.
 //
 // Only what is finished can be settled so: whatever else becomes of an operation needs no transaction.
 func (s *Store) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (refrain.Record, error) {
 	if e.Ending != refrain.Finished || e.Instead != (refrain.Token{}) || e.Outcome == nil {
 		return refrain.Record{}, fmt.Errorf("settling %v in a transaction: it is %v, not finished by its owner", e.ID, e.Ending)
 	}
-	e.Retention, e.Tombstone = e.Retention.Truncate(time.Microsecond), e.Tombstone.Truncate(time.Microsecond)
+	count(&e)
 	seen, err := s.settleIn(ctx, tx, &e)
 	if err != nil {
 		return refrain.Record{}, fmt.Errorf("settling %v in a transaction: %w", e.ID, err)

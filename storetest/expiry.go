@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"math"
+
 	"github.com/refrain-dev/refrain"
 )
 
@@ -58,6 +60,18 @@ var expiryCases = []testCase{
 			o.await(refrain.StateAbsent)
 			x.wantOutcome(x.claim(x.request(), refrain.Replay).Record, outcome("second"))
 		}
+	}},
+	{"what is kept for ever", func(x *subject) {
+		c := x.request()
+		c.Lease = math.MaxInt64
+		x.claim(c, refrain.Run)
+		s := finish(c.Token, "paid")
+		s.Retention, s.Tombstone = math.MaxInt64, math.MaxInt64
+		x.settle(s, nil)
+		x.unchanged(func() {
+			x.wantOutcome(x.claim(x.request(), refrain.Replay).Record, outcome("paid"))
+			x.settle(s, nil)
+		})
 	}},
 	{"nothing else expires", func(x *subject) {
 		running, unknown, done := x.other(), x.other(), x.other()

@@ -1,9 +1,12 @@
 package pgstore
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/refrain-dev/refrain"
 )
@@ -98,4 +101,37 @@ func TestSettleTxWhileABucketOpens(t *testing.T) {
 	}
 	replays(t, s, one, "paid")
 	replays(t, s, two, "paid")
+}
+
+// TestSettleTxAfterARenewal renews the claim after the transaction has begun. One that sees only what was there before is refused,
+// and goes through when it begins again.
+func TestSettleTxAfterARenewal(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	s := openStore(t, url, Config{Schema: schema})
+	for isolation, want := range map[string]string{"READ COMMITTED": "", "REPEATABLE READ": "40001", "SERIALIZABLE": "40001"} {
+		c := newClaim()
+		claims(t, s, c, refrain.Run)
+		tx := begins(t, url, pgx.QueryExecModeExec)
+		if _, err := tx.Exec(within(t), "SET TRANSACTION ISOLATION LEVEL "+isolation+"; SELECT count(*) FROM "+s.in("live")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Renew(within(t), refrain.Renewal{ID: c.ID, Token: c.Token, Lease: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.SettleTx(within(t), tx, finish(&c, "paid"))
+		var refused *pgconn.PgError
+		if errors.As(err, &refused); (err == nil) != (want == "") || err != nil && (refused == nil || refused.Code != want) {
+			t.Errorf("%s: got error %v, want code %q", isolation, err, want)
+		}
+		if err != nil {
+			_ = tx.Rollback(within(t))
+			tx = begins(t, url, pgx.QueryExecModeExec)
+			settles(t, s, tx, &c)
+		}
+		if err := tx.Commit(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		replays(t, s, c, "paid")
+	}
 }
