@@ -35,7 +35,7 @@ type Config struct {
 	// Timeout bounds what is sent to the server at once, however long its callers would wait. If zero, 10 seconds.
 	Timeout time.Duration
 	// Partition is the shortest time that a partition covers. Operations that are kept for longer get partitions that cover
-	// between a quarter and half of that time. If zero, 5 minutes.
+	// between a quarter and half of that time, their outcomes such as cover half as much. If zero, 5 minutes.
 	Partition time.Duration
 	// Grace is how long what is over stays in the tables at least: longer than any statement takes. If zero, 10 minutes.
 	Grace time.Duration

@@ -79,13 +79,22 @@ func (p *partitions) mark(table string, b bucket, there bool) {
 	}
 }
 
+// level returns the level of the partitions of the table for what is kept that long. Those of outcomes are half as wide as the
+// others, so that less is there that is over: a claim looks into every partition of refrain_done, but an outcome's is known.
+func (p *partitions) level(table string, kept time.Duration) int {
+	if table == tableOutcomes {
+		kept /= 2
+	}
+	return level(kept, p.store.cfg.Partition)
+}
+
 // covering returns the level of the partitions of the table for what is kept that long from about now on, when they are all
 // there or can be made. Otherwise bucket 0 has to do.
 func (p *partitions) covering(ctx context.Context, table string, kept time.Duration) (lvl int, ok bool) {
 	p.mu.Lock()
 	p.kept[lifetime{table, kept}] = true
 	p.mu.Unlock()
-	lvl = level(kept, p.store.cfg.Partition)
+	lvl = p.level(table, kept)
 	end := p.store.clock.now().Add(kept)
 	// The server's clock may be a little before or after.
 	first, last := bucketAt(lvl, end.Add(-10*time.Second)), bucketAt(lvl, end.Add(10*time.Second))
@@ -99,7 +108,7 @@ func (p *partitions) covering(ctx context.Context, table string, kept time.Durat
 
 // at returns the bucket of what is kept until the time given, or 0 if its partition is missing and cannot be made.
 func (p *partitions) at(ctx context.Context, table string, kept time.Duration, end time.Time) bucket {
-	b := bucketAt(level(kept, p.store.cfg.Partition), end)
+	b := bucketAt(p.level(table, kept), end)
 	if !p.ensure(ctx, table, b) {
 		return 0
 	}
@@ -146,7 +155,7 @@ func (p *partitions) ahead(ctx context.Context, soon time.Duration) {
 	p.mu.Unlock()
 	for _, l := range lives {
 		end := p.store.clock.now().Add(l.kept + soon)
-		p.ensure(ctx, l.table, bucketAt(level(l.kept, p.store.cfg.Partition), end))
+		p.ensure(ctx, l.table, bucketAt(p.level(l.table, l.kept), end))
 	}
 }
 
