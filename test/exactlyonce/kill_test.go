@@ -89,7 +89,10 @@ func (s *site) run(cycles int) {
 		})
 	}
 	died := make(map[string]int)
-	for range cycles {
+	for n := range cycles {
+		if n > 0 && n%100 == 0 {
+			s.t.Logf("%d of %d kills", n, cycles)
+		}
 		step := ""
 		if s.rnd.IntN(2) == 0 {
 			step = steps[s.rnd.IntN(len(steps))]
