@@ -53,6 +53,15 @@ func (s *Store) commit(group []*request) {
 	}
 }
 
+// noPartition is the code when a row finds no bucket.
+const noPartition = "23514"
+
+// lacksBucket reports whether the server found no bucket for a row although it is on the list of buckets.
+func lacksBucket(err error) bool {
+	var p *pgconn.PgError
+	return errors.As(err, &p) && p.Code == noPartition
+}
+
 // maxRetries bounds how often a transaction is made again that was certainly not made.
 const maxRetries = 3
 
@@ -66,7 +75,7 @@ func isTransient(err error) bool {
 	}
 	switch p.Code {
 	case "40001", "40P01", // serialization failure, deadlock
-		"23514", "23505": // a bucket was dropped meanwhile, or made
+		noPartition, "23505": // a bucket was dropped meanwhile, or made
 		return true
 	}
 	return false
@@ -101,6 +110,9 @@ func (s *Store) call(group []*request) ([]sighting, error) {
 		read(results.ResultReader(), sent[i].places, seen)
 	}
 	if err := results.Close(); err != nil {
+		if lacksBucket(err) {
+			_ = wire.Close(context.Background()) // the backend may not know of a new bucket: another one does
+		}
 		return nil, err
 	}
 	if warned(wire) {

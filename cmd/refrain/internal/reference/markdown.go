@@ -86,7 +86,8 @@ func key(c *refrainhttp.Contract) string {
 	}
 	if c.Key.SequenceWindow > 0 {
 		text = fmt.Sprintf("A request %s carry a number in the header `%s`, each greater than the last, without a sign or leading "+
-			"zeros. It is the key: the same for each retry. Gaps are allowed; a number of %d or more below the greatest one may be refused.",
+			"zeros. It is the key: the same for each retry. Gaps are allowed; a number of %d or more below the greatest one may "+
+			"be refused.",
 			must, strings.TrimPrefix(c.Key.From[0], "sequence:"), c.Key.SequenceWindow)
 	}
 	if b := c.Batch; b != nil {
