@@ -125,7 +125,7 @@ func (h churn) make(c *clockwork) {
 // three times as large as the rows in them that are not over.
 func TestSizeUnderChurn(t *testing.T) {
 	t.Parallel()
-	for name, h := range map[string]churn{"small bodies": {200, 400}, "large bodies": {40, 15_000}} {
+	for name, h := range map[string]churn{"small bodies": {400, 400}, "large bodies": {40, 15_000}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newClockwork(t)

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -21,7 +22,25 @@ const (
 	codeOtherStore = "RF001"
 	codeIsolation  = "RF002"
 	codeStandby    = "RF003"
+	codeBehind     = "RF004"
 )
+
+// codeNoPartition is the server's when a row finds no bucket although the bucket is on the list.
+const codeNoPartition = "23514"
+
+// codeOf returns the server's code of an error, or "" for an error of another origin.
+func codeOf(err error) string {
+	if p, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return p.Code
+	}
+	return ""
+}
+
+// goesOn reports whether a connection goes on after an error. A server process that does not know of every bucket is left, for
+// another one does.
+func goesOn(_ *pgconn.PgConn, err *pgconn.PgError) bool {
+	return !strings.EqualFold(err.Severity, "FATAL") && err.Code != codeBehind && err.Code != codeNoPartition
+}
 
 // unavailable makes an error one of the store's absence. A nil error stays nil.
 func unavailable(err error) error {
@@ -33,16 +52,13 @@ func unavailable(err error) error {
 
 // fault returns the error that a caller gets for one of the database's, and notes what cannot get better by itself.
 func (s *Store) fault(err error) error {
-	var p *pgconn.PgError
 	switch {
 	case err == nil:
 		return nil
 	case s.closing.Err() != nil:
 		return refrain.ErrClosed
-	case !errors.As(err, &p):
-		return unavailable(err)
 	}
-	switch p.Code {
+	switch codeOf(err) {
 	case codeOtherStore:
 		lost := fmt.Errorf("%w: the schema %s is another store than it was; restart to use it", refrain.ErrUnavailable, s.cfg.Schema)
 		s.lost.Store(&lost)

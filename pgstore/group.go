@@ -2,8 +2,8 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"runtime"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -26,6 +26,9 @@ func (s *Store) write() {
 func (s *Store) commit(group []*request) {
 	seen, err := s.call(group)
 	for retries := 0; err != nil && retries < maxRetries && isTransient(err); retries++ {
+		if codeOf(err) == codeNoPartition {
+			homeless(group)
+		}
 		seen, err = s.call(group)
 	}
 	s.queue.land(group)
@@ -53,29 +56,24 @@ func (s *Store) commit(group []*request) {
 	}
 }
 
-// noPartition is the code when a row finds no bucket.
-const noPartition = "23514"
-
-// lacksBucket reports whether the server found no bucket for a row although it is on the list of buckets.
-func lacksBucket(err error) bool {
-	var p *pgconn.PgError
-	return errors.As(err, &p) && p.Code == noPartition
+// homeless has the requests find room in bucket 0, which is always there: another bucket was dropped meanwhile, or the server's
+// process does not know of it yet.
+func homeless(group []*request) {
+	for _, r := range group {
+		r.homeless = true
+	}
 }
 
 // maxRetries bounds how often a transaction is made again that was certainly not made.
-const maxRetries = 3
+const maxRetries = 10
 
 // isTransient reports whether the same transaction may go through the next time, and was certainly not made this time, because
 // the server says so. pgconn.SafeToRetry does not tell: it takes a connection that broke while an answer was read for one that
 // was not used.
 func isTransient(err error) bool {
-	var p *pgconn.PgError
-	if !errors.As(err, &p) {
-		return false
-	}
-	switch p.Code {
+	switch codeOf(err) {
 	case "40001", "40P01", // serialization failure, deadlock
-		noPartition, "23505": // a bucket was dropped meanwhile, or made
+		codeNoPartition, codeBehind, "23505": // a bucket was dropped meanwhile, or made
 		return true
 	}
 	return false
@@ -83,8 +81,8 @@ func isTransient(err error) bool {
 
 // isOfOne reports whether the error may be the fault of a single request: it is about data, or about a limit.
 func isOfOne(err error) bool {
-	var p *pgconn.PgError
-	return errors.As(err, &p) && (p.Code[:2] == "22" || p.Code[:2] == "54" || p.Code[:2] == "23")
+	code := codeOf(err)
+	return strings.HasPrefix(code, "22") || strings.HasPrefix(code, "54") || strings.HasPrefix(code, "23")
 }
 
 // call makes the requests in one transaction, in one round trip, and returns what the database showed of each.
@@ -110,9 +108,6 @@ func (s *Store) call(group []*request) ([]sighting, error) {
 		read(results.ResultReader(), sent[i].places, seen)
 	}
 	if err := results.Close(); err != nil {
-		if lacksBucket(err) {
-			_ = wire.Close(context.Background()) // the backend may not know of a new bucket: another one does
-		}
 		return nil, err
 	}
 	if warned(wire) {
@@ -244,8 +239,8 @@ func (s *Store) settlements(group []*request) params {
 		endings.short(int16(e.Ending))
 		retentions.bigint(e.Retention.Microseconds())
 		tombstones.bigint(e.Tombstone.Microseconds())
-		ofOutcomes.short(widthFor(e.Retention))
-		ofDone.short(widthFor(e.Retention + e.Tombstone))
+		ofOutcomes.short(r.widthFor(e.Retention))
+		ofDone.short(r.widthFor(e.Retention + e.Tombstone))
 		if o := e.Outcome; o != nil {
 			statuses.int(int32(o.Status))
 			omits.bool(o.Omitted)

@@ -10,13 +10,16 @@ import (
 // listQuery lists a page of the operations in a state, zero for any, from an ID on, without outcomes.
 const listQuery = `SELECT live, token, fence, fingerprint, created, lease, retain, forget, at, id
 FROM %s, (SELECT %s() AS at) AS now
-WHERE id >= $1 AND forget > at AND $2 IN (0, CASE
+WHERE (SELECT seen FROM %s) AND id >= $1 AND forget > at AND $2 IN (0, CASE
 	WHEN live AND lease > at THEN 1 WHEN live THEN 2 WHEN retain > at THEN 3 ELSE 4 END)
 ORDER BY id LIMIT $3`
 
 // List implements refrain.Lister.
 func (s *Store) List(ctx context.Context, q refrain.ListQuery) ([]refrain.Listed, error) {
 	page, err := s.list(ctx, q)
+	for retries := 0; retries < maxRetries && codeOf(err) == codeBehind; retries++ {
+		page, err = s.list(ctx, q)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing: %w", err)
 	}

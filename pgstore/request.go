@@ -22,6 +22,8 @@ type request struct {
 	rests int           // how often somebody else held the operation
 	alone bool          // it goes by itself: with others it was in a transaction that failed, and may be why
 
+	homeless bool // what it writes goes to bucket 0
+
 	done     chan struct{} // of one slot: the answer is there
 	decision refrain.Decision
 	record   refrain.Record
@@ -36,6 +38,14 @@ func (r *request) size() int {
 		return 0
 	}
 	return r.settlement.Outcome.Size()
+}
+
+// widthFor returns the width of the bucket for what lives so long. There is none of width 0.
+func (r *request) widthFor(lifetime time.Duration) int16 {
+	if r.homeless {
+		return 0
+	}
+	return widthFor(lifetime)
 }
 
 func (r *request) answer(err error) {

@@ -36,7 +36,7 @@ func callsIn(schema string) calls {
 		settle: sightings("settle", "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"),
 		renew:  sightings("renew", "($1, $2, $3, $4, $5)"),
 		find:   sightings("find", "($1, $2)"),
-		list:   fmt.Sprintf(listQuery, in("known"), in("clock")),
+		list:   fmt.Sprintf(listQuery, in("known"), in("clock"), in("all_of_done")),
 		settleTx: "SELECT written, at, live, k_token, fence, fingerprint, created, lease, retain, forget FROM " + in("settle_tx") +
 			"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 	}

@@ -89,7 +89,7 @@ BEGIN
 	WITH fresh AS MATERIALIZED (
 		SELECT a.*, nextval('fence') AS fence
 		FROM unnest(ids, tokens, fingerprints, leases, locked) WITH ORDINALITY AS a(id, token, fingerprint, lease, held, n)
-		WHERE a.held AND NOT EXISTS (SELECT FROM live l WHERE l.id = a.id)
+		WHERE a.held AND (SELECT seen FROM all_of_done) AND NOT EXISTS (SELECT FROM live l WHERE l.id = a.id)
 			AND NOT EXISTS (SELECT FROM done d WHERE d.id = a.id AND d.forget > moment)
 	), placed AS (
 		INSERT INTO live (id, token, fence, fingerprint, created, lease)
@@ -116,7 +116,7 @@ BEGIN
 			AS a(id, token, fingerprint, lease, rerun, held, n)
 		LEFT JOIN live l ON l.id = a.id
 		LEFT JOIN done d ON d.id = CASE WHEN l.id IS NULL THEN a.id END AND d.forget > moment -- never in both
-		WHERE (l.token = a.token AND l.created = moment) IS NOT TRUE
+		WHERE (l.token = a.token AND l.created = moment) IS NOT TRUE AND (SELECT seen FROM all_of_done)
 	), asked AS MATERIALIZED (
 		SELECT s.*, CASE
 			WHEN s.held AND s.live AND s.rerun AND s.k_fingerprint = s.fingerprint AND (s.k_lease IS NULL OR s.k_lease <= moment)
@@ -136,7 +136,8 @@ BEGIN
 		-- Who recognises himself learns it no sooner than the claim is as durable as any other write.
 		CASE WHEN a.held AND a.live AND a.k_token = a.token AND a.k_lease > moment
 			THEN pg_logical_emit_message(true, 'refrain', '') IS NULL END
-	FROM asked a LEFT JOIN outcome o ON o.fence = a.k_fence AND o.bucket = a.k_kept;
+	FROM asked a LEFT JOIN outcome o ON o.fence = a.k_fence AND o.bucket = a.k_kept
+	WHERE a.k_kept IS NULL OR o.fence IS NOT NULL OR (SELECT seen FROM all_of_outcome);
 END $$;
 
 -- The endings are those of package refrain: 1 finished, 2 released, 3 undecided, 4 forgotten. A status that is null is no outcome.
@@ -221,6 +222,7 @@ BEGIN
 		LEFT JOIN live l ON l.id = a.id
 		LEFT JOIN done d ON d.id = CASE WHEN l.id IS NULL THEN a.id END AND d.forget > moment -- never in both
 		WHERE (d.token = a.token AND d.retain = moment + a.retention * interval '1 microsecond') IS NOT TRUE
+			AND (SELECT seen FROM all_of_done)
 	), asked AS MATERIALIZED (
 		SELECT s.*,
 			s.held AND s.k_token = s.token
@@ -255,7 +257,8 @@ BEGIN
 				THEN pg_logical_emit_message(true, 'refrain', '') IS NULL -- as in claim
 			ELSE a.writes AND a.ending = 1 AND a.forget > moment AND (a.home = 0 OR a.kept = 0)
 		END
-	FROM asked a LEFT JOIN outcome o ON o.fence = CASE WHEN a.done THEN a.fence END AND o.bucket = a.k_kept;
+	FROM asked a LEFT JOIN outcome o ON o.fence = CASE WHEN a.done THEN a.fence END AND o.bucket = a.k_kept
+	WHERE NOT a.done OR a.k_kept IS NULL OR o.fence IS NOT NULL OR (SELECT seen FROM all_of_outcome);
 
 	IF 4 = ANY (endings) THEN
 		WITH forgotten AS (
@@ -318,5 +321,6 @@ BEGIN
 	FROM (SELECT) AS one
 	LEFT JOIN known k ON k.id = find.id AND k.forget > moment
 	CROSS JOIN LATERAL (SELECT CASE WHEN k.live OR k.retain > moment THEN k.kept END) AS a(kept)
-	LEFT JOIN outcome o ON o.fence = k.fence AND o.bucket = a.kept;
+	LEFT JOIN outcome o ON o.fence = k.fence AND o.bucket = a.kept
+	WHERE (SELECT seen FROM all_of_done) AND (a.kept IS NULL OR o.fence IS NOT NULL OR (SELECT seen FROM all_of_outcome));
 END $$;

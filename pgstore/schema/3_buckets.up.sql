@@ -12,6 +12,12 @@ BEGIN
 	EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', name, kind);
 	EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES IN (%s)', kind, name, number);
 	INSERT INTO bucket (of, bucket, ends) VALUES (kind, number, bucket_ends(number));
+	IF kind = 'done' THEN -- the row by which behind is noticed
+		EXECUTE format('INSERT INTO %I (id, bucket, token, fence, fingerprint, created, retain, forget)
+			VALUES ('''', %s, '''', 0, '''', clock(), ''-infinity'', ''-infinity'')', name, number);
+	ELSE
+		EXECUTE format('INSERT INTO %I (fence, bucket, status, omitted, meta, body) VALUES (0, %s, 0, true, '''', '''')', name, number);
+	END IF;
 END $$;
 
 -- close_bucket drops a bucket in which all has been over for a while. It gives up soon if somebody is in its way, so that nobody

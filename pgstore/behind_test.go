@@ -1,0 +1,198 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/refrain-dev/refrain"
+)
+
+// A laggard is a server process that does not learn of new buckets: it is in a transaction that has all locks it needs, and would
+// be told when it takes one.
+type laggard struct {
+	*Store
+	t    *testing.T
+	conn *pgx.Conn
+}
+
+func newLaggard(t *testing.T, s *Store) *laggard {
+	t.Helper()
+	conn, err := pgx.Connect(within(t), s.pool.Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(within(t)) })
+	if _, err := conn.Exec(within(t), "BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	return &laggard{s, t, conn}
+}
+
+// call makes a call that returns one sighting at most.
+func (l *laggard) call(text string, p params) (seen sighting, err error) {
+	rows := l.conn.PgConn().ExecParams(within(l.t), text, p.values, p.oids, p.formats(), binaryFormat)
+	for rows.NextRow() {
+		seen.decode(rows.Values()[0])
+	}
+	_, err = rows.Close()
+	return seen, err
+}
+
+func (l *laggard) claim(c refrain.Claim) (sighting, error) {
+	r := newRequest(c.ID)
+	c = again(c)
+	r.claim = &c
+	return l.call(l.calls.claim, l.claims([]*request{r}))
+}
+
+func (l *laggard) settle(c refrain.Claim) (sighting, error) {
+	r, e := newRequest(c.ID), finish(&c, "paid")
+	r.settlement = &e
+	return l.call(l.calls.settle, l.settlements([]*request{r}))
+}
+
+func (l *laggard) find(c refrain.Claim) (sighting, error) {
+	var p params
+	p.add(oidUUID, l.name[:])
+	p.add(oidBytea, c.ID[:])
+	return l.call(l.calls.find, p)
+}
+
+// settled does an operation with these lifetimes, twice: the second finds its buckets.
+func settled(t *testing.T, s *Store, retention, tombstone time.Duration) (c refrain.Claim) {
+	t.Helper()
+	for range 2 {
+		c = newClaim()
+		claims(t, s, c, refrain.Run)
+		e := finish(&c, "paid")
+		e.Retention, e.Tombstone = retention, tombstone
+		if _, err := s.Settle(within(t), e); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.buckets.tend(within(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// TestBehind asks a server process that does not know of the newest bucket about what is done in it.
+func TestBehind(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(*laggard, refrain.Claim) (sighting, error){
+		"claim": (*laggard).claim, "settle": (*laggard).settle, "find": (*laggard).find,
+	} {
+		for unknown, lifetimes := range map[string][2]time.Duration{
+			"done":    {time.Hour, 7 * time.Hour},
+			"outcome": {time.Minute, 2*time.Hour - time.Minute}, // in the same bucket of done as an hour and an hour
+		} {
+			t.Run(name+" without a bucket of "+unknown, func(t *testing.T) {
+				t.Parallel()
+				s := newStore(t)
+				l, known := newLaggard(t, s), settled(t, s, time.Hour, time.Hour)
+				if _, err := call(l, known); err != nil {
+					t.Fatalf("what it knows of: %v", err)
+				}
+				pid := l.conn.PgConn().PID()
+				c := settled(t, s, lifetimes[0], lifetimes[1])
+				seen, err := call(l, c)
+				if r := seen.record(); err == nil && r.State == refrain.StateDone && r.Outcome != nil {
+					return // it has learned of the bucket after all, as now and then one does
+				}
+				if codeOf(err) != codeBehind {
+					t.Fatalf("got %+v, error %v, want the process to see that it lags behind", seen.record(), err)
+				}
+				eventually(t, "the end of the process", func() bool {
+					return query[int](t, s.pool.Config().ConnString(), "SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid) == 0
+				})
+			})
+		}
+	}
+}
+
+// TestBucketUnknown settles in a server process that finds no bucket for the outcome, though it is on the list.
+func TestBucketUnknown(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	url := s.pool.Config().ConnString()
+	run(t, url, fmt.Sprintf(`INSERT INTO %[1]s.bucket (of, bucket, ends)
+		SELECT 'outcome', number, 'infinity' FROM generate_series(%[1]s.bucket_at(11, %[1]s.us(%[1]s.clock())),
+			%[1]s.bucket_at(11, %[1]s.us(%[1]s.clock()) + 7200000000)) AS number`, s.cfg.Schema))
+	replays(t, s, done(t, s, "paid"), "paid")
+	if n := query[int](t, url, "SELECT count(*) FROM "+s.in("outcome_0")); n != 1 {
+		t.Errorf("%d outcomes are in bucket 0, want the one that found no other", n)
+	}
+}
+
+// TestBucketLost calls a store that has lost a bucket: whatever may be in it is not absent.
+func TestBucketLost(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	c := done(t, s, "paid")
+	run(t, s.pool.Config().ConnString(), fmt.Sprintf("INSERT INTO %s.bucket VALUES ('done', 1, 'infinity')", s.cfg.Schema))
+	if d, err := s.Claim(within(t), newClaim()); !isUnavailable(err) {
+		t.Errorf("Claim: got %v, error %v, want it unavailable", d.Verdict, err)
+	}
+	if r, err := s.Get(within(t), c.ID); !isUnavailable(err) {
+		t.Errorf("Get: got a record %v, error %v, want it unavailable", r.State, err)
+	}
+	if page, err := s.List(within(t), refrain.ListQuery{}); !isUnavailable(err) {
+		t.Errorf("List: got %d records, error %v, want it unavailable", len(page), err)
+	}
+}
+
+// TestNewBuckets has several processes use many new buckets while they are made. A server process may not know of one of them at
+// once: what is done in it must nevertheless not run again, nor be kept from anybody.
+func TestNewBuckets(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	stores := make([]*Store, 4)
+	for i := range stores {
+		stores[i] = openStore(t, url, Config{Schema: schema})
+	}
+	var all sync.WaitGroup
+	for i := range 4 * len(stores) {
+		all.Go(func() {
+			for n := range 27 {
+				lifetime := 16 * time.Second << n
+				lifetime += lifetime / 16 * time.Duration(rand.IntN(16))
+				if !isKnown(t, stores[i%4], stores[(i+n)%4], lifetime) {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// isKnown does an operation in one store, to be remembered for so long, and reports whether the other one knows of it.
+func isKnown(t *testing.T, s, other *Store, lifetime time.Duration) bool {
+	ctx, c := context.Background(), newClaim()
+	e := finish(&c, "paid")
+	e.Retention, e.Tombstone = lifetime, 0
+	if d, err := s.Claim(ctx, c); err != nil || d.Verdict != refrain.Run {
+		t.Errorf("Claim: got verdict %v, error %v, want it to run", d.Verdict, err)
+		return false
+	}
+	if _, err := s.Settle(ctx, e); err != nil {
+		t.Errorf("Settle: %v", err)
+		return false
+	}
+	d, err := other.Claim(ctx, again(c))
+	if err != nil || d.Verdict != refrain.Replay {
+		t.Errorf("another process claims what is done: got verdict %v, error %v, want a replay", d.Verdict, err)
+		return false
+	}
+	r, err := other.Get(ctx, c.ID)
+	if err != nil || r.State != refrain.StateDone || r.Outcome == nil {
+		t.Errorf("Get: got a record %v, error %v, want what is done", r.State, err)
+		return false
+	}
+	return true
+}
