@@ -47,6 +47,27 @@ func TestParseRefusesHalfAMutant(t *testing.T) {
 	}
 }
 
+// TestPlantedBugsFit plants each bug, but runs no test with it.
+func TestPlantedBugsFit(t *testing.T) {
+	t.Parallel()
+	mutants, err := load(planted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := newTree(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.remove()
+	for _, m := range mutants {
+		undo, err := tree.plant(m)
+		undo()
+		if err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+	}
+}
+
 func TestPlantedBugsParse(t *testing.T) {
 	t.Parallel()
 	mutants, err := load(planted)
