@@ -128,8 +128,7 @@ func (p *partitions) ensure(ctx context.Context, table string, b bucket) bool {
 	if there || paused {
 		return there
 	}
-	_, err := p.store.db.ExecContext(ctx,
-		fmt.Sprintf("ALTER TABLE %s ADD PARTITION (PARTITION %s VALUES IN (%d))", table, b.name(), b))
+	err := p.alter(ctx, table, fmt.Sprintf("ADD PARTITION (PARTITION %s VALUES IN (%d))", b.name(), b))
 	if n := number(err); err == nil || n == errSamePartition || n == errDuplicateValue {
 		p.mark(table, b, true)
 		return true
@@ -177,7 +176,7 @@ func (p *partitions) drop(ctx context.Context, now time.Time) error {
 		if len(names) == 0 {
 			continue
 		}
-		_, err := p.store.db.ExecContext(ctx, "ALTER TABLE "+table+" DROP PARTITION "+strings.Join(names, ", "))
+		err := p.alter(ctx, table, "DROP PARTITION "+strings.Join(names, ", "))
 		if err != nil && number(err) != errNoSuchPartition {
 			return err
 		}
