@@ -1,7 +1,10 @@
 package mysqlstore
 
 import (
+	"math"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/refrain-dev/refrain"
 )
@@ -38,4 +41,35 @@ func TestPartitionsOfTablesInUse(t *testing.T) {
 	if n := count(t, db, "SELECT COUNT(*) FROM refrain_done WHERE bucket <> 0 AND kept <> 0"); n != 1 {
 		t.Errorf("%d operations are in partitions of their time, want 1", n)
 	}
+}
+
+// TestPartitionsThatOthersMake has operations end in partitions that one of four processes has just made, while all work and make
+// others. Every process sees at once that they are done.
+func TestPartitionsThatOthersMake(t *testing.T) {
+	t.Parallel()
+	url := database(t, startServer(t, "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"))
+	var stores [4]*Store
+	for i := range stores {
+		stores[i] = openStore(t, url, Config{})
+		defer stores[i].Close()
+	}
+	var all sync.WaitGroup
+	for i, s := range stores {
+		all.Go(func() {
+			for n := range 6 {
+				c := newClaim()
+				claims(t, s, c, refrain.Run)
+				e := finish(&c, "paid")
+				e.Retention = time.Duration(float64(time.Hour) * math.Pow(1.3, float64(4*n+i))) // which nobody had before
+				settles(t, s, e, nil)
+				for _, other := range stores {
+					claims(t, other, again(c), refrain.Replay)
+					if r, err := other.Get(within(t), c.ID); err != nil || r.State != refrain.StateDone {
+						t.Errorf("Get: got %v, error %v", r.State, err)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
 }

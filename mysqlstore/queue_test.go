@@ -3,39 +3,38 @@ package mysqlstore
 import (
 	"bytes"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/refrain-dev/refrain"
 )
 
-// TestLargeGroup has many large outcomes finished at once, which the server does not take in one message.
-func TestLargeGroup(t *testing.T) {
+// TestTheServerTakesAGroup has more finished than the server takes in one message. All are done in the groups that the queue makes
+// of them; none is left to be finished by itself.
+func TestTheServerTakesAGroup(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, database(t, startServer(t, "--max-allowed-packet=1M")), Config{})
 	defer s.Close()
-	body := bytes.Repeat([]byte("b"), 200<<10)
-	var all sync.WaitGroup
+	q := newQueue()
+	q.room = s.queue.room
 	for range 64 {
-		all.Go(func() {
-			c := newClaim()
-			if _, err := s.Claim(t.Context(), c); err != nil {
-				t.Error(err)
-				return
-			}
-			f := finish(&c, "")
-			f.Outcome.Body = body
-			if _, err := s.Settle(t.Context(), f); err != nil {
-				t.Error(err)
-				return
-			}
-			d, err := s.Claim(t.Context(), again(c))
-			if err != nil || d.Verdict != refrain.Replay || !bytes.Equal(d.Record.Outcome.Body, body) {
-				t.Errorf("got %s, error %v", d.Verdict, err)
-			}
-		})
+		r := finishing(t, s, newClaim())
+		r.settle.Outcome.Body = bytes.Repeat([]byte("\\"), 50_000)
+		q.put(r)
 	}
-	all.Wait()
+	for {
+		q.mu.Lock()
+		group := q.next()
+		q.mu.Unlock()
+		if len(group) == 0 {
+			return
+		}
+		s.work(group)
+		for _, r := range group {
+			if !r.done {
+				t.Errorf("one of a group of %d is not done", len(group))
+			}
+		}
+	}
 }
 
 // TestQueueBoundsGroups checks how much a lane takes at once.
