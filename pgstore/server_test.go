@@ -255,8 +255,8 @@ func TestPausedServer(t *testing.T) {
 	}
 	s := openStore(t, server.URL("postgres"), Config{})
 	done(t, s, "before")
-	eventually(t, "its buckets", func() bool { // then it opens no more connections by itself
-		return query[int](t, server.URL("postgres"), "SELECT count(*) FROM refrain.bucket") >= 2
+	eventually(t, "its buckets", func() bool { // then it opens no more connections by itself, and has one to spare
+		return query[int](t, server.URL("postgres"), "SELECT count(*) FROM refrain.bucket") >= 2 && s.pool.Stat().AcquiredConns() == 0
 	})
 	backends := query[[]int](t, server.URL("postgres"),
 		"SELECT array_agg(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
