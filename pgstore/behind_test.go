@@ -145,6 +145,9 @@ func TestBucketLost(t *testing.T) {
 	if page, err := s.List(within(t), refrain.ListQuery{}); !isUnavailable(err) {
 		t.Errorf("List: got %d records, error %v, want it unavailable", len(page), err)
 	}
+	run(t, s.pool.Config().ConnString(), fmt.Sprintf(`DELETE FROM %[1]s.bucket b
+		WHERE of = 'done' AND NOT EXISTS (SELECT FROM %[1]s.done d WHERE d.id = '' AND d.bucket = b.bucket)`, s.cfg.Schema))
+	replays(t, s, c, "paid")
 }
 
 // TestNewBuckets has several processes use many new buckets while they are made. A server process may not know of one of them at

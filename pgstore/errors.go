@@ -65,6 +65,9 @@ func (s *Store) fault(err error) error {
 		return lost
 	case "42883", "42P01", "3F000": // no such function, table, schema
 		return fmt.Errorf("%w: %w: %w", refrain.ErrUnavailable, ErrSchema, err)
+	case codeBehind: // and so are others
+		return fmt.Errorf("%w: the schema %s has lost partitions, or their first rows (docs/stores.md, Damage): %w",
+			refrain.ErrUnavailable, s.cfg.Schema, err)
 	case codeStandby, "25006": // a standby now, though it was the primary when the connection was made
 		s.pool.Reset()
 	}

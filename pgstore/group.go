@@ -24,13 +24,13 @@ func (s *Store) write() {
 
 // commit makes the requests of a group in one transaction and answers them.
 func (s *Store) commit(group []*request) {
-	seen, err := s.call(group)
-	for retries := 0; err != nil && retries < maxRetries && isTransient(err); retries++ {
-		if codeOf(err) == codeNoPartition {
-			homeless(group)
+	var seen []sighting
+	err := s.retry(s.closing, func() (err error) {
+		if seen, err = s.call(group); codeOf(err) == codeNoPartition && evict(group) {
+			seen, err = s.call(group)
 		}
-		seen, err = s.call(group)
-	}
+		return err
+	})
 	s.queue.land(group)
 	if err != nil && len(group) > 1 && isOfOne(err) { // the others shall not suffer for it
 		for _, r := range group {
@@ -56,27 +56,14 @@ func (s *Store) commit(group []*request) {
 	}
 }
 
-// homeless has the requests find room in bucket 0, which is always there: another bucket was dropped meanwhile, or the server's
-// process does not know of it yet.
-func homeless(group []*request) {
+// evict has the requests find room in bucket 0, which is always there: another bucket was dropped meanwhile, or the server's
+// process does not know of it yet. It reports whether any of them was to go elsewhere.
+func evict(group []*request) (found bool) {
 	for _, r := range group {
+		found = found || !r.homeless
 		r.homeless = true
 	}
-}
-
-// maxRetries bounds how often a transaction is made again that was certainly not made.
-const maxRetries = 10
-
-// isTransient reports whether the same transaction may go through the next time, and was certainly not made this time, because
-// the server says so. pgconn.SafeToRetry does not tell: it takes a connection that broke while an answer was read for one that
-// was not used.
-func isTransient(err error) bool {
-	switch codeOf(err) {
-	case "40001", "40P01", // serialization failure, deadlock
-		codeNoPartition, codeBehind, "23505": // a bucket was dropped meanwhile, or made
-		return true
-	}
-	return false
+	return found
 }
 
 // isOfOne reports whether the error may be the fault of a single request: it is about data, or about a limit.

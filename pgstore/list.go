@@ -16,10 +16,11 @@ ORDER BY id LIMIT $3`
 
 // List implements refrain.Lister.
 func (s *Store) List(ctx context.Context, q refrain.ListQuery) ([]refrain.Listed, error) {
-	page, err := s.list(ctx, q)
-	for retries := 0; retries < maxRetries && codeOf(err) == codeBehind; retries++ {
+	var page []refrain.Listed
+	err := s.retry(ctx, func() (err error) {
 		page, err = s.list(ctx, q)
-	}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing: %w", err)
 	}

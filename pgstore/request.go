@@ -80,16 +80,10 @@ func (r *request) conclude(seen *sighting) bool {
 	return true
 }
 
-const (
-	shortestRest = time.Millisecond
-	longestRest  = 50 * time.Millisecond
-)
-
 // rest lets the request come again in a while.
 func (s *Store) rest(r *request) {
-	pause := min(shortestRest<<min(r.rests, 10), longestRest)
+	time.AfterFunc(pause(r.rests), func() { s.queue.add(r) })
 	r.rests++
-	time.AfterFunc(pause, func() { s.queue.add(r) })
 }
 
 // do has the request made and waits for its answer, as long as ctx lasts.

@@ -15,13 +15,19 @@ import (
 	"github.com/refrain-dev/refrain/storetest"
 )
 
+// startPgBouncer starts a pool of three connections.
+func startPgBouncer(t *testing.T) *servers.PgBouncer {
+	t.Helper()
+	return servertest.Start(t, func(ctx context.Context, dir string) (*servers.PgBouncer, error) {
+		return servers.StartPgBouncer(ctx, dir, shared.Get(t), 3)
+	})
+}
+
 // TestPgBouncer runs the suite through a pool that gives a connection away after each transaction, to a store of more connections
 // than the pool has.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
-	pool := servertest.Start(t, func(ctx context.Context, dir string) (*servers.PgBouncer, error) {
-		return servers.StartPgBouncer(ctx, dir, shared.Get(t), 3)
-	})
+	pool := startPgBouncer(t)
 	url := pool.URL("postgres")
 	storetest.Run(t, func(t *testing.T) refrain.Store {
 		schema := randomName()

@@ -55,10 +55,11 @@ func (s *Store) Renew(ctx context.Context, n refrain.Renewal) error {
 
 // Get implements refrain.Store.
 func (s *Store) Get(ctx context.Context, id refrain.ID) (refrain.Record, error) {
-	seen, err := s.find(ctx, id)
-	for retries := 0; retries < maxRetries && codeOf(err) == codeBehind; retries++ {
+	var seen sighting
+	err := s.retry(ctx, func() (err error) {
 		seen, err = s.find(ctx, id)
-	}
+		return err
+	})
 	if err != nil {
 		return refrain.Record{}, fmt.Errorf("reading %v: %w", id, err)
 	}

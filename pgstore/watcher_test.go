@@ -9,8 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/refrain-dev/refrain"
-	"github.com/refrain-dev/refrain/internal/servers"
-	"github.com/refrain-dev/refrain/internal/servers/servertest"
 )
 
 // TestWaitersAreWoken ends operations in one process in every way while another waits for them: it is told, after a renewal too,
@@ -131,9 +129,7 @@ func brief(t *testing.T) context.Context {
 // TestPoolerIsNotListenedThrough waits through PgBouncer, which gives the connection away: nothing is told, and who waits asks.
 func TestPoolerIsNotListenedThrough(t *testing.T) {
 	t.Parallel()
-	pool := servertest.Start(t, func(ctx context.Context, dir string) (*servers.PgBouncer, error) {
-		return servers.StartPgBouncer(ctx, dir, shared.Get(t), 3)
-	})
+	pool := startPgBouncer(t)
 	_, schema := newSchema(t)
 	owner, waiter := openStore(t, pool.URL("postgres"), Config{Schema: schema}), openStore(t, pool.URL("postgres"), Config{Schema: schema})
 	if _, err := waiter.watches.attend(within(t)); !errors.Is(err, errPooled) {

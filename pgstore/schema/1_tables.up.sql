@@ -76,6 +76,8 @@ CREATE FUNCTION behind() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
 	RAISE 'this server process does not know of every bucket' -- the hint last: whatever came after it would not be said
 		USING ERRCODE = 'RF004', HINT = CASE WHEN pg_terminate_backend(pg_backend_pid()) THEN 'It ends; another one will.' END;
+EXCEPTION WHEN insufficient_privilege THEN -- who has become another role may not end his own process: whoever called leaves it
+	RAISE 'this server process does not know of every bucket, and may not end itself' USING ERRCODE = 'RF004';
 END $$;
 
 CREATE VIEW all_of_done AS
