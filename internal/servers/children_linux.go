@@ -29,6 +29,18 @@ func childrenOf(pid int) (children []int) {
 	return children
 }
 
+// inFolder returns the processes that work in a folder.
+func inFolder(dir string) (pids []int) {
+	places, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, name := range places {
+		if place, err := os.Readlink(name); err == nil && place == dir { // else it has ended, or is not ours
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 // killAndAwait kills a process that is nobody's child here, and waits until it is gone.
 func killAndAwait(pid int) error {
 	for range 3000 {

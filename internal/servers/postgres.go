@@ -111,11 +111,11 @@ func (p *Postgres) Promote(ctx context.Context) error {
 	return runPostgres(ctx, "pg_ctl", "promote", "-w", "-D", p.Data)
 }
 
-// Kill ends the server at once. Its processes are no group of their own: a new server cannot start before they have all gone.
+// Kill ends the server at once. Its processes are no group of their own, and are looked for when no more can be made: a new
+// server cannot start before they have all gone.
 func (p *Postgres) Kill() error {
-	children := childrenOf(p.PID())
 	err := p.Process.Kill()
-	for _, pid := range children {
+	for _, pid := range inFolder(p.Data) {
 		err = errors.Join(err, killAndAwait(pid))
 	}
 	return err
