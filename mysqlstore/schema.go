@@ -124,14 +124,16 @@ func dropUnbegun(ctx context.Context, db *sql.DB) error {
 }
 
 // lock lets one process at a time migrate a database: it waits for up to a minute. It is held around all that goose does, which
-// by itself looks at its table before it takes a lock and so at times meets one that another is making.
+// by itself looks at its table before it takes a lock and so at times meets one that another is making. Its connection is silent
+// for as long as the steps take.
 func lock(ctx context.Context, db *sql.DB) (unlock func(), err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var got sql.NullInt64
-	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('refrain migrate ', MD5(DATABASE())), 60)").Scan(&got)
+	const query = "SET SESSION wait_timeout = 604800; SELECT GET_LOCK(CONCAT('refrain migrate ', MD5(DATABASE())), 60)"
+	err = conn.QueryRowContext(ctx, query).Scan(&got)
 	if err == nil && got.Int64 != 1 {
 		err = errors.New("another process is migrating this database")
 	}

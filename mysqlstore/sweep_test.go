@@ -57,6 +57,36 @@ func TestASweepInVainHoldsNothing(t *testing.T) {
 	letGo()
 }
 
+// TestAStoppedProcessLetsGo has a process stand still that sweeps, as far as its server can see. The server ends its connection, so that
+// others sweep: here after a hundredth of the time.
+func TestAStoppedProcessLetsGo(t *testing.T) {
+	t.Parallel()
+	url := database(t, server(t))
+	db := openPlain(t, url)
+	s := openStore(t, url, Config{})
+	defer s.Close()
+	stopped, err := s.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stopped.Close()
+	const sweeps = "SET SESSION wait_timeout = @@wait_timeout DIV 100; DO GET_LOCK(CONCAT('refrain sweep ', MD5(DATABASE())), 0)"
+	if _, err := stopped.ExecContext(t.Context(), sweeps); err != nil {
+		t.Fatal(err)
+	}
+	for ctx := within(t); ; {
+		var free bool
+		err := db.QueryRowContext(ctx, "SELECT IS_FREE_LOCK(CONCAT('refrain sweep ', MD5(DATABASE())))").Scan(&free)
+		if err != nil {
+			t.Fatalf("waiting for the lock: %v", err)
+		}
+		if free {
+			return
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
 // TestAPartitionThatIsGone drops the partitions behind a store's back, as a failover to a server that lacks them would. Whoever
 // finishes goes on.
 func TestAPartitionThatIsGone(t *testing.T) {

@@ -58,7 +58,8 @@ func openDB(given *mysql.Config, cfg *Config) (*sql.DB, error) {
 }
 
 // session makes every connection the same, whatever the server's defaults are. A lock is waited for briefly: whoever holds it
-// for longer is a transaction of a caller's, and who waits asks again. The lock of a table is that of a partition's maker.
+// for longer is a transaction of a caller's, and who waits asks again. The lock of a table is that of a partition's maker. The
+// connections of a process that stands still, or is cut off, and all that they hold, end after a while; unused ones end before.
 const session = `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 1,
-	lock_wait_timeout = 2, group_concat_max_len = 1048576`
+	lock_wait_timeout = 2, wait_timeout = 180, group_concat_max_len = 1048576`
