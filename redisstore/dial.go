@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -91,7 +90,7 @@ func (t *target) connect() (rueidis.Client, error) {
 	}
 	if t.kind == cluster && c.Mode() != rueidis.ClientModeCluster {
 		c.Close()
-		return nil, errors.New("the server is in no cluster: its URL begins with redis://")
+		return nil, fmt.Errorf("%w: it is in no cluster: its URL begins with redis://", ErrUnfit)
 	}
 	return c, nil
 }

@@ -114,12 +114,14 @@ func (s *Store) judge(nodes []node) error {
 	tier := refrain.TierProcess
 	for i := range nodes {
 		n := &nodes[i]
-		if why := n.wrong(s.target.kind); why != "" {
+		switch why := n.wrong(s.target.kind); {
+		case why == isReplica: // a failover may make it the master
 			return fmt.Errorf("%w: %s: %s", refrain.ErrUnavailable, n.address, why)
-		}
-		if s.cfg.WaitFsync && n.older(knowsWAITAOF) {
+		case why != "":
+			return fmt.Errorf("%w: %s: %s", ErrUnfit, n.address, why)
+		case s.cfg.WaitFsync && n.older(knowsWAITAOF):
 			return fmt.Errorf("%w: %s: %s is too old for wait_fsync: Redis 7.2 is the oldest that knows WAITAOF",
-				refrain.ErrUnavailable, n.address, n.version())
+				ErrUnfit, n.address, n.version())
 		}
 		if !n.persists() || s.target.kind != single || n.number("connected_slaves") > 0 {
 			tier = refrain.TierBestEffort
@@ -133,6 +135,12 @@ func (s *Store) judge(nodes []node) error {
 	return nil
 }
 
+// ErrUnfit is a refrain.ErrUnavailable: the server answers, and must not be used as it is, for it is too old, would lose records by
+// its settings, or is of another kind than the URL says.
+var ErrUnfit = fmt.Errorf("%w: the server is not fit", refrain.ErrUnavailable)
+
+const isReplica = "it is a replica: only the master may decide"
+
 // wrong says why a server cannot keep records, or nothing.
 func (n *node) wrong(k kind) string {
 	switch policy := n.info["maxmemory_policy"]; {
@@ -141,7 +149,7 @@ func (n *node) wrong(k kind) string {
 	case policy != "" && policy != "noeviction":
 		return "maxmemory-policy is " + policy + ", by which it forgets records when it is full: set it to noeviction"
 	case n.info["role"] != "master":
-		return "it is a replica: only the master may decide"
+		return isReplica
 	case k == single && cmp.Or(n.info["redis_mode"], n.info["server_mode"]) == "cluster": // Valkey has the second
 		return "it is a node of a cluster, whose URL begins with redis+cluster://"
 	}

@@ -44,7 +44,8 @@ func expect(t *testing.T, text string, lines ...string) {
 func TestMetricsCountEveryEvent(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics("v1.2.3")
-	m.Watch(source{running: 3, unrecorded: 2}, refrain.TierStrict)
+	m.Watch(source{running: 3, unrecorded: 2})
+	m.SetTier(refrain.TierStrict)
 	m.Reloaded(false)
 	for _, e := range []refrain.Event{
 		{Kind: refrain.EventVerdict, Verdict: refrain.Mismatch},
@@ -127,7 +128,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := NewMetrics("v1.2.3")
-	m.Watch(source{}, refrain.TierStrict)
+	m.Watch(source{})
+	m.SetTier(refrain.TierStrict)
 	families, err := m.registry.Gather()
 	if err != nil {
 		t.Fatal(err)

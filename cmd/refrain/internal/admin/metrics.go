@@ -46,6 +46,7 @@ type Metrics struct {
 	calls      map[string]callMetrics
 	reloaded   prometheus.Gauge
 	reloadTime prometheus.Gauge
+	store      *prometheus.GaugeVec
 }
 
 // routeMetrics are the series of one route, looked up beforehand.
@@ -117,6 +118,7 @@ func (m *Metrics) addStore() {
 	for _, call := range []string{"claim", "settle", "renew"} {
 		m.calls[call] = callMetrics{took: took.WithLabelValues(call), errors: failed.WithLabelValues(call)}
 	}
+	m.store = m.gauges("refrain_store_info", "Always 1; the label says how strong the store's promise is.", "tier")
 }
 
 func (m *Metrics) addProcess(version string) {
@@ -137,11 +139,15 @@ type Source interface {
 }
 
 // Watch adds the gauges that the source tells. It is called once.
-func (m *Metrics) Watch(s Source, tier refrain.Tier) {
+func (m *Metrics) Watch(s Source) {
 	m.gaugeFunc("refrain_running", "Operations that this process executes now.", s.Running)
 	m.gaugeFunc("refrain_unrecorded", "Endings that wait for the store now.", s.Unrecorded)
-	m.gauges("refrain_store_info", "Always 1; the label says how strong the store's promise is.", "tier").
-		WithLabelValues(string(tier)).Set(1)
+}
+
+// SetTier notes how strong the store's promise is.
+func (m *Metrics) SetTier(tier refrain.Tier) {
+	m.store.Reset()
+	m.store.WithLabelValues(string(tier)).Set(1)
 }
 
 // Reloaded notes whether a new configuration could be put in force.

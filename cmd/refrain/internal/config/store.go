@@ -26,6 +26,9 @@ const supportedStores = "supported: pebble:DIR, sqlite:FILE, memory:, redis://, 
 // Shared reports whether other processes can use the same store at the same time.
 func (s Store) Shared() bool { return s.URL != "" }
 
+// Networked reports whether the store is on a server, which may be away.
+func (s Store) Networked() bool { return slices.Contains(networked, s.Scheme) }
+
 // String returns the URL without what may be secret in it.
 func (s Store) String() string {
 	if !s.Shared() {

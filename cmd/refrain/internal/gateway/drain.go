@@ -13,7 +13,7 @@ var errHurried = errors.New("told to stop at once")
 func (g *Gateway) drain(stop <-chan os.Signal) error {
 	g.draining.Store(true)
 	bound := g.longest + drainGrace
-	g.log.Info("draining: finishing what runs", "running", g.guard.Running(), "at_most", bound)
+	g.log.Info("draining: finishing what runs", "running", g.Running(), "at_most", bound)
 	ctx, cancel := context.WithTimeout(context.Background(), bound)
 	defer cancel()
 	ctx, hurry := context.WithCancelCause(ctx)
@@ -39,9 +39,10 @@ func (g *Gateway) close(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("closing connections: %w", context.Cause(ctx)), g.server.Close())
 	}
 	// Executions whose clients have left are not the server's, but the guard's.
-	errs = append(errs, g.guard.Close(ctx))
-	g.site.Load().proxy.Close()
-	g.site.Load().callers.Retire(nil)
-	errs = append(errs, g.storage.Close(), g.admin.Close())
+	s := g.site.Load()
+	errs = append(errs, s.guard.Close(ctx))
+	s.proxy.Close()
+	s.callers.Retire(nil)
+	errs = append(errs, s.storage.Close(), g.admin.Close())
 	return errors.Join(errs...)
 }

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/admin"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
@@ -35,8 +34,6 @@ type Gateway struct {
 	cfg     *config.Config // in force; the goroutine that runs the gateway owns it
 	longest time.Duration  // how long an execution may last, under any configuration that was in force
 	metrics *admin.Metrics
-	storage *storage.Storage
-	guard   *refrain.Guard
 
 	site     atomic.Pointer[site]
 	server   *http.Server
@@ -68,32 +65,33 @@ func Start(opts Options) (g *Gateway, err error) {
 	return g, nil
 }
 
-// storeTimeout bounds how long the store may take to open.
-const storeTimeout = 20 * time.Second
+// storeTimeout bounds how long the store may take to open before it is away.
+const storeTimeout = 10 * time.Second
 
 // open opens everything between the listeners and the upstream.
-func (g *Gateway) open() (err error) {
+func (g *Gateway) open() error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	if g.storage, err = storage.Open(ctx, g.cfg, g.log); err != nil {
+	s, err := storage.Open(ctx, g.cfg, g.log)
+	if err != nil {
 		return err
 	}
-	g.guard, err = refrain.New(g.storage.Guarded(), refrain.Config{
-		Secret: g.storage.Secret, Journal: g.storage.Journal, Observer: g.metrics, Logger: g.log,
-	})
-	if err == nil {
+	first := &site{}
+	if err = g.use(s, first); err == nil {
+		g.site.Store(first)
 		err = g.install(g.cfg)
 	}
 	if err != nil {
-		return errors.Join(err, g.storage.Close())
+		return errors.Join(err, s.Close())
 	}
-	g.metrics.Watch(g.guard, g.storage.Tier())
+	g.metrics.Watch(g)
+	g.metrics.SetTier(s.Tier())
 	g.metrics.Reloaded(true)
 	return nil
 }
 
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
-	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: g.operations(), Ready: g.ready, Logger: g.log})
+	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: http.HandlerFunc(g.operate), Ready: g.ready, Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
 	conns := bounded(clientsAt, maxConnections)
 	if g.encryption() != nil {
@@ -102,7 +100,7 @@ func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
 	}
 	go func() { g.served <- g.server.Serve(clients(conns, g.memory)) }()
 	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),
-		"upstream", g.cfg.Upstream.String(), "store", g.cfg.Store.String(), "tier", string(g.storage.Tier()),
+		"upstream", g.cfg.Upstream.String(), "store", g.cfg.Store.String(), "tier", string(g.site.Load().storage.Tier()),
 		"routes", len(g.cfg.Patterns()), "version", g.opts.Version)
 }
 
@@ -110,6 +108,9 @@ func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
 func (g *Gateway) handle(w http.ResponseWriter, r *http.Request) {
 	g.site.Load().handler.ServeHTTP(w, r)
 }
+
+// operate serves the API about single operations.
+func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) { g.site.Load().operations.ServeHTTP(w, r) }
 
 // memory returns what answers from memory under the configuration in force.
 func (g *Gateway) memory() *proxy.Memory { return g.site.Load().memory }
@@ -124,7 +125,7 @@ func (g *Gateway) ready(ctx context.Context) error {
 	if g.draining.Load() {
 		return errDraining
 	}
-	if err := g.storage.Ready(ctx); err != nil {
+	if err := g.site.Load().storage.Ready(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil
@@ -137,6 +138,10 @@ func (g *Gateway) Run(reload, stop <-chan os.Signal) error {
 		select {
 		case <-reload:
 			g.reload()
+		case opened := <-g.site.Load().storage.Away():
+			if err := g.adopt(opened); err != nil {
+				return errors.Join(err, opened.Close(), g.close(context.Background()))
+			}
 		case <-stop:
 			return g.drain(stop)
 		case err := <-g.served:

@@ -10,28 +10,30 @@ import (
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/operations"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
+	"github.com/refrain-dev/refrain/cmd/refrain/internal/storage"
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
-// A site is a configuration in force: requests that came while it was keep it to their end.
+// A site is a configuration in force, on a store: requests that came while it was keep it to their end.
 type site struct {
+	storage *storage.Storage
+	guard   *refrain.Guard
+
 	handler http.Handler
 	memory  *proxy.Memory // of the same handler
 	proxy   *proxy.Proxy
 	callers *callers.Callers
 	tls     *tls.Config // nil if connections are not encrypted
 
-	middleware *refrainhttp.Middleware
-	keep       refrain.Keep // of what an operator says of an operation whose route nobody knows
+	operations http.Handler // the API about single ones
 }
 
 // install puts a configuration in force for the requests to come.
 func (g *Gateway) install(cfg *config.Config) (err error) {
-	old, next := g.site.Load(), &site{}
-	if old == nil {
-		old = &site{}
-	}
+	old := g.site.Load()
+	next := &site{storage: old.storage, guard: old.guard}
 	if next.tls, err = OpenTLS(cfg.TLS); err != nil {
 		return err
 	}
@@ -62,14 +64,16 @@ func (g *Gateway) install(cfg *config.Config) (err error) {
 func (g *Gateway) compile(cfg *config.Config, s *site) error {
 	mc := cfg.Middleware()
 	mc.Logger, mc.Observer, mc.Sources = g.log, observer{g.metrics, g.log}, s.callers.Sources()
-	middleware, err := refrainhttp.New(g.guard, mc)
+	middleware, err := refrainhttp.New(s.guard, mc)
 	if err != nil {
 		return fmt.Errorf("compiling the routes: %w", err)
 	}
 	protected := middleware.Wrap(s.proxy)
 	s.handler = middleware.Publish(protected)
 	s.memory = proxy.NewMemory(protected.(refrainhttp.Recaller))
-	s.middleware, s.keep = middleware, cfg.LongestKeep()
+	s.operations = operations.Handler(operations.Config{
+		Guard: s.guard, Store: s.storage.Store, Identify: middleware.Identify, Keep: cfg.LongestKeep(), Logger: g.log,
+	})
 	return nil
 }
 

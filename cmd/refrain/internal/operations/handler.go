@@ -18,10 +18,10 @@ import (
 type Config struct {
 	Guard *refrain.Guard
 	Store refrain.Store // the guard's
-	// Identify finds the operation that a request stands for, under the configuration in force.
+	// Identify finds the operation that a request stands for.
 	Identify func(*http.Request) (id refrain.ID, route string, err error)
-	// Keep returns how long what an operator says is kept.
-	Keep   func() refrain.Keep
+	// Keep is how long what an operator says is kept, for nobody knows the operation's route.
+	Keep   refrain.Keep
 	Logger *slog.Logger
 }
 

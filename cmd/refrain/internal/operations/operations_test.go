@@ -77,7 +77,7 @@ func newDesk(t *testing.T) *desk {
 	}))
 	d.server = httptest.NewServer(Handler(Config{
 		Guard: d.guard, Store: d.store, Logger: log, Identify: m.Identify,
-		Keep: func() refrain.Keep { return refrain.Keep{Retention: time.Hour, Tombstone: time.Hour} },
+		Keep: refrain.Keep{Retention: time.Hour, Tombstone: time.Hour},
 	}))
 	t.Cleanup(d.server.Close)
 	d.Client = NewClient(strings.TrimPrefix(d.server.URL, "http://"))

@@ -20,7 +20,7 @@ func (h *handler) resolve(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.Keep = h.Keep()
+	res.Keep = h.Keep
 	return h.end(r, &res)
 }
 

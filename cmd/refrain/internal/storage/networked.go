@@ -32,32 +32,65 @@ func Audit(ctx context.Context, cfg *config.Config) ([]refrain.Remark, error) {
 	return remarks, nil
 }
 
-func openNetworked(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Storage, err error) {
-	s := &Storage{}
+// openShared opens a shared store. One on a server that does not answer is awaited.
+func openShared(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Storage, error) {
+	kept, err := journal.Open(cfg.Journal)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", cfg.Store, err)
+	}
+	o := opener{cfg, log, kept}
+	s, err := o.open(ctx)
+	if err != nil && cfg.Store.Networked() && isOutage(err) {
+		s, err = o.await(err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, kept.Close())
+	}
+	return s, nil
+}
+
+// An opener opens a shared store, as often as it is told to. The journal is this process's own, and open already.
+type opener struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	journal *journal.Journal
+}
+
+// open opens the store. What is said meanwhile is told when it has opened: otherwise the error says what there is to say.
+func (o opener) open(ctx context.Context) (_ *Storage, err error) {
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("opening the store %s: %w", cfg.Store, err), s.Close())
+			err = fmt.Errorf("opening the store %s: %w", o.cfg.Store, err)
 		}
 	}()
-	store, err := connect(ctx, cfg.Store, log)
+	if o.cfg.Secret != "" {
+		if _, err := readSecret(o.cfg.Secret); err != nil { // which is no less wrong while the store is away
+			return nil, err
+		}
+	}
+	said := &hush{Handler: o.log.Handler()}
+	store, err := connect(ctx, o.cfg.Store, slog.New(said))
 	if err != nil {
 		return nil, err
 	}
-	s.Store, s.guarded = store, newBreaker(store, log)
-	s.close = append(s.close, store.Close)
+	secret, err := o.admit(ctx, store, slog.New(said))
+	if err != nil {
+		_ = store.Close()
+		return nil, err
+	}
+	said.end()
+	return &Storage{
+		Store: store, guarded: newBreaker(store, o.log), Journal: o.journal, Secret: secret,
+		close: []func() error{store.Close, o.journal.Close},
+	}, nil
+}
+
+// admit returns the secret of a store that keeps its promise.
+func (o opener) admit(ctx context.Context, store shared, log *slog.Logger) ([]byte, error) {
 	if err := inspect(ctx, store, log); err != nil {
 		return nil, err
 	}
-	if s.Secret, err = sharedSecret(ctx, store, cfg.Secret); err != nil {
-		return nil, err
-	}
-	kept, err := journal.Open(cfg.Journal)
-	if err != nil {
-		return nil, err
-	}
-	s.Journal = kept
-	s.close = append(s.close, kept.Close)
-	return s, nil
+	return sharedSecret(ctx, store, o.cfg.Secret)
 }
 
 // inspect refuses a store whose settings break its promise, and logs what could be better.

@@ -22,28 +22,36 @@ import (
 
 const storeName = "store"
 
-// A Storage is an open store, the journal of what it could not take, and the secret of its hashes.
+// A Storage is an open store, the journal of what it could not take, and the secret of its hashes; or it stands for a store that
+// is away.
 type Storage struct {
 	Store   refrain.Store
-	Journal refrain.Journal // nil if the store is no more durable than the process
+	Journal refrain.Journal // nil if the store is no more durable than the process, and while it is away
 	Secret  []byte
+	// Unrecorded is how many endings are in the journal of a store that is away.
+	Unrecorded int
 
 	guarded refrain.Store // if it is not the same as Store
+	opened  chan *Storage // nil unless the store is away
 	close   []func() error
 }
 
 // Open opens the store that the configuration names, and creates an embedded one if there is none. An embedded store is one
-// process's at a time: the error says so when another has it. ctx bounds the time that a networked one may take.
+// process's at a time: the error says so when another has it. ctx bounds the time that a networked one may take; one that does
+// not answer is away, and is tried again and again.
 func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Storage, error) {
 	switch {
 	case cfg.Store.Shared():
-		return openNetworked(ctx, cfg, log)
+		return openShared(ctx, cfg, log)
 	case cfg.Store.Scheme == "memory":
 		store := memstore.New(memstore.Config{})
 		return &Storage{Store: store, Secret: newSecret(), close: []func() error{store.Close}}, nil
 	}
 	return openPebble(cfg.Store.Dir, log)
 }
+
+// Away returns nil, or, of a store that is away, where the open one comes: it takes the place of s, which is not closed then.
+func (s *Storage) Away() <-chan *Storage { return s.opened }
 
 // Guarded returns the store as a Guard should use it: one that has not answered lately refuses at once.
 func (s *Storage) Guarded() refrain.Store {
