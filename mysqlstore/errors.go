@@ -32,6 +32,9 @@ const (
 	errReadOnlyMode    = 1836
 )
 
+// ErrDenied is a refrain.ErrUnavailable: the user of the URL may not do what the store needs.
+var ErrDenied = fmt.Errorf("%w: the server denies access", refrain.ErrUnavailable)
+
 // number returns the server's number of an error, or zero if it is not from the server.
 func number(err error) uint16 {
 	if e, ok := errors.AsType[*mysql.MySQLError](err); ok {
@@ -67,7 +70,7 @@ func unavailable(err error) error {
 	case n == errReadOnly || n == errReadOnlyTx || n == errReadOnlyMode:
 		return fmt.Errorf("%w: the server is read-only (its error %d)", refrain.ErrUnavailable, n)
 	case n == errAccessDenied || n == errLoginDenied || n == errMayNotCall:
-		return fmt.Errorf("%w: the server denies access (its error %d)", refrain.ErrUnavailable, n)
+		return fmt.Errorf("%w (its error %d)", ErrDenied, n)
 	case n != 0:
 		return fmt.Errorf("%w: the server's error %d", refrain.ErrUnavailable, n)
 	}

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-
-	"github.com/refrain-dev/refrain"
 )
 
 // dial returns a store that is connected, and has not looked at anything yet.
@@ -22,7 +20,7 @@ func dial(ctx context.Context, url string, cfg Config) (*Store, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.client, err = connect(ctx, t); err != nil {
-		return nil, fmt.Errorf("opening %s: %w: %w", t, refrain.ErrUnavailable, err)
+		return nil, fmt.Errorf("opening %s: %w", t, s.describe(err))
 	}
 	return s, nil
 }

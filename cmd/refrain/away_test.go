@@ -18,6 +18,7 @@ import (
 type engine struct {
 	*servers.Process
 	url  string
+	also string                                                       // what else the file says
 	call func(ctx context.Context, command ...string) (string, error) // Redis only
 }
 
@@ -47,7 +48,7 @@ func redisEngine(ctx context.Context, dir string, settings ...string) (engine, e
 	if err != nil {
 		return engine{}, err
 	}
-	return engine{s.Process, s.URL(), s.Call}, nil
+	return engine{Process: s.Process, url: s.URL(), call: s.Call}, nil
 }
 
 // engines start a server each.
@@ -89,8 +90,8 @@ func migrate(t *testing.T, e engine) {
 // fileFor writes a configuration for a proxy with a journal of its own.
 func fileFor(t *testing.T, up *ledger, e engine, storeDown string) string {
 	t.Helper()
-	return write(t, "refrain.yaml", fmt.Sprintf("upstream: %s\nstore: %s\njournal: %s\ndefaults: { store_down: %s }\n",
-		up.URL, e.url, t.TempDir(), storeDown))
+	return write(t, "refrain.yaml", fmt.Sprintf("upstream: %s\nstore: %s\njournal: %s\ndefaults: { store_down: %s }\n%s",
+		up.URL, e.url, t.TempDir(), storeDown, e.also))
 }
 
 const (
@@ -341,7 +342,20 @@ var faults = map[string]fault{
 			return e
 		},
 		"WRONGPASS",
-		func(t *testing.T, e engine) { e.redis(t, "ACL", "SETUSER", "ann", "on", ">s3cret", "~*", "&*", "+@all") },
+		func(t *testing.T, e engine) {
+			e.redis(t, "ACL", "SETUSER", "ann", "on", ">s3cret", "~*", "&*", "+@all")
+		},
+	},
+	"another secret": {
+		func(t *testing.T) engine {
+			e := prepared(t, "redis")
+			first := start(t, "--config", fileFor(t, newLedger(t), e, "closed"))
+			first.signal(syscall.SIGTERM)
+			first.wait()
+			e.also = "secret: file:" + write(t, "secret", "0123456789abcdef") + "\n"
+			return e
+		},
+		"recorded under another secret", func(t *testing.T, e engine) { e.redis(t, "FLUSHALL") },
 	},
 }
 
@@ -374,6 +388,9 @@ func TestFaultsThatWaitingDoesNotMend(t *testing.T) {
 			isReady(t, p)
 			if resp, body := p.mustPost("/charges", "k1"); resp.Header.Get("Idempotency-Status") != "executed" {
 				t.Errorf("got %d %s, want an execution", resp.StatusCode, body)
+			}
+			if n := strings.Count(p.log.String(), `"store opened"`); n > 1 {
+				t.Errorf("the log says %d times that the store is open", n)
 			}
 			if strings.Contains(p.log.String()+refused.log.String(), "s3cret") {
 				t.Error("the log tells the password")

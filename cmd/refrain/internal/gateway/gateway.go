@@ -110,7 +110,9 @@ func (g *Gateway) handle(w http.ResponseWriter, r *http.Request) {
 }
 
 // operate serves the API about single operations.
-func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) { g.site.Load().operations.ServeHTTP(w, r) }
+func (g *Gateway) operate(w http.ResponseWriter, r *http.Request) {
+	g.site.Load().operations.ServeHTTP(w, r)
+}
 
 // memory returns what answers from memory under the configuration in force.
 func (g *Gateway) memory() *proxy.Memory { return g.site.Load().memory }

@@ -31,10 +31,14 @@ func (absent) Settle(context.Context, refrain.Settlement) (refrain.Record, error
 func (absent) Renew(context.Context, refrain.Renewal) error { return refrain.ErrStale }
 
 // Get implements refrain.Store.
-func (absent) Get(context.Context, refrain.ID) (refrain.Record, error) { return refrain.Record{}, errAbsent }
+func (absent) Get(context.Context, refrain.ID) (refrain.Record, error) {
+	return refrain.Record{}, errAbsent
+}
 
 // List implements refrain.Lister.
-func (absent) List(context.Context, refrain.ListQuery) ([]refrain.Listed, error) { return nil, errAbsent }
+func (absent) List(context.Context, refrain.ListQuery) ([]refrain.Listed, error) {
+	return nil, errAbsent
+}
 
 // Tier implements refrain.Tiered.
 func (absent) Tier() refrain.Tier { return "unknown" }

@@ -21,7 +21,7 @@ import (
 
 // isOutage reports whether what kept a store from opening may pass by itself: nobody answers, or the server says that it cannot
 // serve now. What it refuses to this process, or what is wrong with it, stays until somebody does something about it.
-func isOutage(err error) bool { return unanswered(err) && !refused(err) && !unusable(err) }
+func isOutage(err error) bool { return unanswered(err) && !denied(err) && !unusable(err) }
 
 // unanswered reports whether there is no good answer: from the way to the server, or from the server.
 func unanswered(err error) bool {
@@ -34,7 +34,7 @@ func unanswered(err error) bool {
 func unusable(err error) bool {
 	_, lost := errors.AsType[*redisstore.LostError](err)
 	_, mistrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return lost || mistrusted || isOneOf(err, redisstore.ErrUnfit, pgstore.ErrSchema, mysqlstore.ErrSchema)
+	return lost || mistrusted || isOneOf(err, redisstore.ErrUnfit, pgstore.ErrSchema, mysqlstore.ErrSchema, mysqlstore.ErrDenied)
 }
 
 func isOneOf(err error, targets ...error) bool {
@@ -46,11 +46,11 @@ func isOneOf(err error, targets ...error) bool {
 var (
 	deniedByPostgres = []string{"28", "3D", "42"} // how the code begins
 	deniedByMySQL    = []uint16{1044, 1045, 1049, 1130, 1142, 1143, 1227, 1251, 1305, 1370, 1524, 1698}
-	deniedByRedis    = []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH", "ERR DB index"} // how the text begins
+	deniedByRedis    = []string{"WRONGPASS", "NOAUTH", "NOPERM", "AUTH ", "DB index"} // how the text begins
 )
 
-// refused reports whether a server does not let this process in.
-func refused(err error) bool {
+// denied reports whether a server does not let this process in.
+func denied(err error) bool {
 	if p, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return begins(p.Code, deniedByPostgres)
 	}
