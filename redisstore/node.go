@@ -135,8 +135,8 @@ func (s *Store) judge(nodes []node) error {
 	return nil
 }
 
-// ErrUnfit is a refrain.ErrUnavailable: the server answers, and must not be used as it is, for it is too old, would lose records by
-// its settings, or is of another kind than the URL says.
+// ErrUnfit is a refrain.ErrUnavailable: the server answers, and must not be used as it is, for it is too old, would lose records
+// by its settings, or is of another kind than the URL says.
 var ErrUnfit = fmt.Errorf("%w: the server is not fit", refrain.ErrUnavailable)
 
 const isReplica = "it is a replica: only the master may decide"

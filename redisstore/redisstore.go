@@ -87,8 +87,8 @@ var (
 // Each may begin with rediss, for TLS, and may end with parameters, such as ?wait=1&wait_timeout=500ms; see Config. Those of
 // the Sentinels themselves are sentinel_user and sentinel_password.
 //
-// The error is a *[LostError] when the database is not the one that it should be, [ErrUnfit] when the server must not be used as it
-// is, and otherwise a refrain.ErrUnavailable when it does not answer.
+// The error is a *[LostError] when the database is not the one that it should be, [ErrUnfit] when the server must not be used as
+// it is, and otherwise a refrain.ErrUnavailable when it does not answer.
 func Open(ctx context.Context, url string, cfg Config) (*Store, error) {
 	s, err := dial(ctx, url, cfg)
 	if err != nil {

@@ -30,7 +30,8 @@ func (g *Gateway) adopt(s *storage.Storage) error {
 	}
 	g.site.Store(&next)
 	g.metrics.SetTier(s.Tier())
-	g.log.Info("the store is open: requests with a key are protected from now on", "store", g.cfg.Store.String(), "tier", string(s.Tier()))
+	g.log.Info("the store is open: requests with a key are protected from now on",
+		"store", g.cfg.Store.String(), "tier", string(s.Tier()))
 	return nil
 }
 

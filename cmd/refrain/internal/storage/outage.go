@@ -27,7 +27,8 @@ func isOutage(err error) bool { return unanswered(err) && !denied(err) && !unusa
 func unanswered(err error) bool {
 	_, network := errors.AsType[*net.OpError](err)
 	_, trouble := errors.AsType[*mysql.MySQLError](err)
-	return network || trouble || isOneOf(err, refrain.ErrUnavailable, driver.ErrBadConn, mysql.ErrInvalidConn, context.DeadlineExceeded)
+	return network || trouble ||
+		isOneOf(err, refrain.ErrUnavailable, driver.ErrBadConn, mysql.ErrInvalidConn, context.DeadlineExceeded)
 }
 
 // unusable reports whether it is what the server is, or has, that is to blame.
