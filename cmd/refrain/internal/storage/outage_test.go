@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -81,12 +82,15 @@ func TestOutagesOfRedis(t *testing.T) {
 	if _, err := s.Call(t.Context(), "ACL", "SETUSER", "ann", "on", ">pw", "~refrain:*", "+get"); err != nil {
 		t.Fatal(err)
 	}
+	stranger := httptest.NewTLSServer(nil)
+	defer stranger.Close()
 	judge(t, map[string]string{
-		"password":     as(t, s.URL(), url.UserPassword("nobody", "pw"), ""),
-		"no right":     as(t, s.URL(), url.UserPassword("ann", "pw"), ""),
-		"no database":  s.URL() + "/99",
-		"no cluster":   strings.Replace(s.URL(), "redis:", "redis+cluster:", 1),
-		"no such wait": s.URL() + "?wait_fsync=true",
+		"password":    as(t, s.URL(), url.UserPassword("nobody", "pw"), ""),
+		"no right":    as(t, s.URL(), url.UserPassword("ann", "pw"), ""),
+		"no database": s.URL() + "/99",
+		"no cluster":  strings.Replace(s.URL(), "redis:", "redis+cluster:", 1),
+		"too old":     s.URL() + "?wait_fsync=true",
+		"certificate": strings.Replace(stranger.URL, "https:", "rediss:", 1),
 	}, map[string]string{
 		"nobody listens": nowhere(t, s.URL(), s.Port),
 		"no such host":   "redis://refrain.invalid",
