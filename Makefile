@@ -82,6 +82,10 @@ chaos: ## Let servers and proxies die, stand still, fail over and be cut off (RO
 kill: ## Kill a service that finishes operations in its own transactions (KILLS, 1000), on every SQL database
 	REFRAIN_KILL_CYCLES=$(KILLS) go test -count=1 -v -timeout 120m ./test/exactlyonce
 
+.PHONY: churn
+churn: ## Weigh MariaDB's files after many hours of operations with small, awkward and large bodies
+	REFRAIN_CHURN=all go test -count=1 -v -timeout 60m -run TestSizeUnderChurn ./mysqlstore
+
 .PHONY: mutants
 mutants: ## Plant known bugs, one at a time, and see a test fail for each
 	go run ./test/mutants $(ARGS)
