@@ -102,26 +102,27 @@ func (k *keyReader) parse(text string, plain bool) (string, error) {
 	if text == "" {
 		return "", errors.New("the key is empty")
 	}
-	value := text
+	value, chars := text, charsOf(text)
 	var err error
 	switch {
 	case plain || k.format == Bare:
-		err = checkPrintable(text)
+		err = chars.printable()
 	case text[0] == '"':
 		value, err = parseStringItem(text)
+		chars = charsOf(value)
 	case k.format == SFString:
 		err = errors.New(`the key must be a quoted string (RFC 9651), as in "8e03978e"`)
 	default:
-		err = checkBare(text)
+		err = chars.bare(text)
 	}
 	if err != nil {
 		return "", err
 	}
-	return k.check(value)
+	return k.check(value, chars)
 }
 
 // check returns the key in the form that is compared, if it has the length and the form that it must have.
-func (k *keyReader) check(value string) (string, error) {
+func (k *keyReader) check(value string, chars charSet) (string, error) {
 	switch {
 	case value == "":
 		return "", errors.New("the key is empty")
@@ -130,77 +131,7 @@ func (k *keyReader) check(value string) (string, error) {
 	case len(value) > k.maxLength:
 		return "", fmt.Errorf("the key has %d characters; at most %d are allowed", len(value), k.maxLength)
 	case k.format == UUID || k.format == UUID7:
-		return parseUUID(value, k.format == UUID7)
+		return parseUUID(value, chars, k.format == UUID7)
 	}
 	return value, nil
 }
-
-// checkPrintable says what no key must contain.
-func checkPrintable(s string) error {
-	for i := range len(s) {
-		if s[i] < 0x20 || s[i] > 0x7e {
-			return errors.New("the key has a character that is not printable ASCII")
-		}
-	}
-	return nil
-}
-
-// checkBare says what an unquoted key must not contain. A comma is what becomes of two header lines that a proxy joined
-// (RFC 9110, section 5.3).
-func checkBare(s string) error {
-	if err := checkPrintable(s); err != nil {
-		return err
-	}
-	if i := strings.IndexAny(s, `"\,`); i >= 0 {
-		return fmt.Errorf("the key has a %q; a key with one must be a quoted string (RFC 9651)", s[i])
-	}
-	return nil
-}
-
-// parseUUID returns a UUID in lower case (RFC 9562, section 4).
-func parseUUID(s string, seven bool) (string, error) {
-	valid, upper := lookAtUUID(s)
-	switch {
-	case !valid:
-		return "", errors.New("the key must be a UUID")
-	case seven && (s[14] != '7' || strings.IndexByte("89abAB", s[19]) < 0):
-		return "", errors.New("the key must be a UUID of version 7")
-	case upper:
-		return strings.ToLower(s), nil
-	}
-	return s, nil
-}
-
-// lookAtUUID reports whether a text is a UUID, and whether it has letters in upper case.
-func lookAtUUID(s string) (valid, upper bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' || strings.Count(s, "-") != 4 {
-		return false, false
-	}
-	var kinds uint8
-	for i := range len(s) {
-		kinds |= uuidKinds[s[i]]
-	}
-	return kinds&notInUUID == 0, kinds&upperInUUID != 0
-}
-
-// uuidKinds says of every byte what it would be in a UUID: random digits and letters make bad branches.
-var uuidKinds = func() (kinds [256]uint8) {
-	for c := range kinds {
-		switch c := byte(c); {
-		case 'A' <= c && c <= 'F':
-			kinds[c] = upperInUUID
-		case c != '-' && !isHex(c):
-			kinds[c] = notInUUID
-		}
-	}
-	return kinds
-}()
-
-const (
-	notInUUID = 1 << iota
-	upperInUUID
-)
-
-func isHex(c byte) bool { return isDigit(c) || c|0x20-'a' < 6 }
-
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
