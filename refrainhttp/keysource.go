@@ -98,7 +98,8 @@ func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string,
 		}
 		return oneValue(string(body), s.arg)
 	}
-	return s.findInBody(body, work)
+	text, err := s.textIn(body, work)
+	return string(text), err
 }
 
 func oneLineOf(h http.Header, name string) (string, error) {
@@ -114,22 +115,21 @@ func oneLineOf(h http.Header, name string) (string, error) {
 
 // findTuple joins parts so that no two tuples give the same key: each is length-prefixed.
 func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (string, error) {
-	var room, partRoom [256]byte
+	var room [128]byte
 	b := room[:0]
 	missing := ""
 	for i := range s.parts {
 		p := &s.parts[i]
-		text, err := p.appendPart(partRoom[:0], r, body, work)
-		switch text = bytes.Trim(text, " "); {
+		was := len(b)
+		var err error
+		switch b, err = p.appendPart(b, r, body, work); {
 		case errors.Is(err, errNoKey):
 			missing = p.name
-			continue
 		case err != nil:
 			return "", err
-		case len(text) == 0:
+		case b[was] == 0: // its length
 			return "", fmt.Errorf("%s is empty", p.name)
 		}
-		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
 	}
 	switch {
 	case len(b) == 0:
@@ -142,13 +142,21 @@ func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (st
 	return string(b), nil
 }
 
-// appendPart appends the text of a part of a tuple, which is in the header or the body.
+// appendPart appends a part of a tuple, which is in the header or the body.
 func (s *keySource) appendPart(b []byte, r *http.Request, body []byte, work *workspace) ([]byte, error) {
-	if s.pointer != nil {
-		return s.appendFromBody(b, body, work)
+	if s.pointer == nil {
+		line, err := oneLineOf(r.Header, s.headers[0])
+		if err != nil {
+			return b, err
+		}
+		return appendString(b, strings.Trim(line, " ")), nil
 	}
-	line, err := oneLineOf(r.Header, s.headers[0])
-	return append(b, line...), err
+	text, err := s.textIn(body, work)
+	if err != nil {
+		return b, err
+	}
+	text = bytes.Trim(text, " ")
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...), nil
 }
 
 // oneValue returns the only value that url.ParseQuery would return for a name in a query or form.
@@ -181,26 +189,21 @@ func oneValue(encoded, name string) (string, error) {
 // maxPairs is how many parameters a query or form may have for the handlers of net/http.
 const maxPairs = 10_000
 
-func (s *keySource) findInBody(body []byte, work *workspace) (string, error) {
-	var room [256]byte
-	text, err := s.appendFromBody(room[:0], body, work)
-	return string(text), err
-}
-
-// appendFromBody appends the string or number that a body of JSON has for the key.
-func (s *keySource) appendFromBody(b, body []byte, work *workspace) ([]byte, error) {
+// textIn returns the string or number that a body of JSON has for the key, valid until work is used again.
+func (s *keySource) textIn(body []byte, work *workspace) ([]byte, error) {
 	doc := work.read(body, s.pointer.tree)
 	found, ok := work.json.wanted(s.pointer.node)
 	switch {
 	case !doc.plain && json.Valid(body):
-		return b, errors.New("the body has no single meaning, as with a member that is there twice")
+		return nil, errors.New("the body has no single meaning, as with a member that is there twice")
 	case !doc.plain, !ok, string(found) == "null":
-		return b, errNoKey
+		return nil, errNoKey
 	}
-	if b, ok = appendScalar(b, found); !ok {
-		return b, errors.New("it is neither a string nor a number")
+	text, ok := scalar(found)
+	if !ok {
+		return nil, errors.New("it is neither a string nor a number")
 	}
-	return b, nil
+	return text, nil
 }
 
 // pointers returns those of a source whose key is in a body of JSON.

@@ -72,33 +72,35 @@ func (p *pointer) mayBeIn(doc []byte) bool {
 
 // scalarText returns a canonical string or number as people write it. It reports false for anything else.
 func scalarText(canonical []byte) (string, bool) {
-	var room [256]byte
-	text, ok := appendScalar(room[:0], canonical)
+	text, ok := scalar(canonical)
 	return string(text), ok
 }
 
-// appendScalar appends what scalarText returns.
-func appendScalar(b, canonical []byte) ([]byte, bool) {
+// scalar is scalarText in memory that may be that of its argument.
+func scalar(canonical []byte) ([]byte, bool) {
 	if len(canonical) == 0 {
-		return b, false
+		return nil, false
 	}
 	switch c := canonical[0]; {
 	case c == '"':
 		if text := canonical[1 : len(canonical)-1]; bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) {
-			return append(b, text...), true
+			return text, true
 		}
 		var s string
 		err := json.Unmarshal(canonical, &s)
-		return append(b, s...), err == nil
+		return []byte(s), err == nil
 	case c == '-' || isDigit(c):
-		return append(b, plainNumber(string(canonical))...), true
+		return plainNumber(canonical), true
 	}
-	return b, false
+	return nil, false
 }
 
 // plainNumber writes a number with an exponent without one, unless that would be long.
-func plainNumber(number string) string {
-	coefficient, exponent, _ := strings.Cut(number, "e")
+func plainNumber(number []byte) []byte {
+	if bytes.IndexByte(number, 'e') < 0 {
+		return number // nearly always
+	}
+	coefficient, exponent, _ := strings.Cut(string(number), "e")
 	digits, negative := strings.CutPrefix(coefficient, "-")
 	power, err := strconv.Atoi(exponent)
 	if err != nil || max(power, -power) > maxPower || strings.Contains(digits, ".") {
@@ -112,9 +114,9 @@ func plainNumber(number string) string {
 		digits = digits[:point] + "." + digits[point:]
 	}
 	if negative {
-		return "-" + digits
+		digits = "-" + digits
 	}
-	return digits
+	return []byte(digits)
 }
 
 // maxPower is the largest power of ten that plainNumber writes out.
