@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // A pointer names a place in a JSON document (RFC 6901).
@@ -83,7 +82,7 @@ func scalar(canonical []byte) ([]byte, bool) {
 	}
 	switch c := canonical[0]; {
 	case c == '"':
-		if text := canonical[1 : len(canonical)-1]; bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text) {
+		if text := canonical[1 : len(canonical)-1]; bytes.IndexByte(text, '\\') < 0 {
 			return text, true
 		}
 		var s string

@@ -11,6 +11,7 @@ import (
 type selector struct {
 	name     string // of a member or index, in canonical form
 	children []*selector
+	lengths  uint64 // a bit for each length of their names, modulo 64
 	// included and excluded end a pointer here.
 	included, excluded bool
 	wanted             bool // what is here is to be found, whether it counts or not
@@ -54,11 +55,14 @@ func (s *selector) grow(pointer string) (*selector, error) {
 		if child == nil {
 			child = &selector{name: string(name)}
 			s.children = append(s.children, child)
+			s.lengths |= lengthOf(name)
 		}
 		s = child
 	}
 	return s, nil
 }
+
+func lengthOf(name []byte) uint64 { return 1 << (len(name) % 64) }
 
 // child returns that of the name, or nil. Most nodes have few.
 func (s *selector) child(name []byte) *selector {
@@ -88,9 +92,14 @@ type selection struct {
 
 // member returns the selection for the member with the canonical name, and whether any of it counts.
 func (s selection) member(name []byte) (selection, bool) {
-	if s.node == nil {
-		return s, s.all
+	if s.node == nil || s.node.lengths&lengthOf(name) == 0 {
+		return selection{all: s.all}, s.all // nearly always
 	}
+	return s.named(name)
+}
+
+// named is member for a name that may be one of the node's children.
+func (s selection) named(name []byte) (selection, bool) {
 	child := s.node.child(name)
 	if child == nil {
 		return selection{all: s.all}, s.all
