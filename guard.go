@@ -35,7 +35,8 @@ type Config struct {
 // A Guard decides about attempts. It may be used concurrently; every process needs one for each store.
 type Guard struct {
 	store    Store
-	peeker   Peeker // the store, or nil
+	peeker   Peeker      // the store, or nil
+	tokens   TokenPeeker // the store, or nil
 	policy   Policy
 	identity *identity
 	calls    deadlines // of calls to the store
@@ -75,6 +76,7 @@ func New(store Store, cfg Config) (*Guard, error) {
 		cfg.Recall = 16 << 20
 	}
 	g.peeker, _ = store.(Peeker)
+	g.tokens, _ = store.(TokenPeeker)
 	if g.peeker != nil {
 		cfg.Recall = -1
 	}

@@ -45,14 +45,16 @@ func (i *identity) of(op *Operation) (ID, Fingerprint) {
 }
 
 func (i *identity) id(op *Operation) ID {
-	// Every part is length-prefixed: no delimiter trick makes two scopes meet.
 	var room [256]byte
-	in := append(room[:0], i.name[:]...)
-	in = appendString(in, op.Scope.Principal)
-	in = appendString(in, op.Scope.Route)
-	in = appendString(in, op.Key)
+	return sha256.Sum256(appendString(i.names(room[:0], &op.Scope), op.Key))
+}
 
-	return sha256.Sum256(in)
+// names appends what the names of a scope's operations begin with, before their keys. Every part is length-prefixed: no
+// delimiter trick makes two scopes meet.
+func (i *identity) names(b []byte, s *Scope) []byte {
+	b = append(b, i.name[:]...)
+	b = appendString(b, s.Principal)
+	return appendString(b, s.Route)
 }
 
 // digest returns the fingerprint as it is recorded.

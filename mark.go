@@ -12,6 +12,8 @@ import (
 // forever is how long marks are kept, as far as all stores can count.
 const forever = 100 * 365 * 24 * time.Hour
 
+var errMarkUnreadable = fmt.Errorf("%w: the record of a mark cannot be read", ErrUnavailable)
+
 // maxRaises bounds how often a mark is looked at anew because others raise it meanwhile.
 const maxRaises = 64
 
@@ -42,14 +44,12 @@ func (g *Guard) raise(ctx context.Context, scope *Scope, n uint64) (was, mark ui
 	if !g.enter() {
 		return 0, 0, ErrClosed
 	}
+	defer g.leave()
 	r := &raising{guard: g, ids: g.identity.marks(scope), n: n}
 	if was, mark, err = r.run(ctx); err == nil {
 		g.marks.keep(scope, r.sighting())
 	}
-	go func() { // what is tidied is no part of the answer
-		defer g.leave()
-		r.tidy()
-	}()
+	r.tidy()
 	return was, mark, err
 }
 
@@ -74,7 +74,7 @@ func (r *raising) run(ctx context.Context) (was, mark uint64, err error) {
 			return 0, 0, err
 		}
 		top := r.top()
-		mark = numberOf(&r.slots[top])
+		mark = r.slots[top].Token.number()
 		if i == 0 {
 			was = mark
 		}
@@ -97,7 +97,7 @@ func (r *raising) look(ctx context.Context) (err error) {
 			return err
 		}
 		if r.slots[i].unreadable() {
-			return fmt.Errorf("%w: the record of a mark cannot be read", ErrUnavailable)
+			return errMarkUnreadable
 		}
 	}
 	return nil
@@ -106,7 +106,7 @@ func (r *raising) look(ctx context.Context) (err error) {
 // top returns the slot with the greatest number. Of equal ones it is the first: each has its place in one order.
 func (r *raising) top() int {
 	a, b := &r.slots[0], &r.slots[1]
-	if b.State != StateAbsent && (a.State == StateAbsent || numberOf(b) > numberOf(a)) {
+	if b.State != StateAbsent && (a.State == StateAbsent || b.Token.number() > a.Token.number()) {
 		return 1
 	}
 	return 0
@@ -131,7 +131,7 @@ func (r *raising) confirm(ctx context.Context) (bool, error) {
 func (r *raising) sighting() *sighting {
 	top := r.top()
 	return &sighting{
-		ids: r.ids, slot: top, token: r.slots[top].Token, other: r.slots[1-top].Token, mark: numberOf(&r.slots[top]),
+		ids: r.ids, slot: top, token: r.slots[top].Token, other: r.slots[1-top].Token, mark: r.slots[top].Token.number(),
 	}
 }
 
@@ -197,24 +197,5 @@ func (r *Record) IsMark() bool {
 	return r.State != StateAbsent && !r.unreadable() && r.Fingerprint == Fingerprint{}
 }
 
-func numberOf(r *Record) uint64 { return binary.BigEndian.Uint64(r.Token[:8]) }
-
-// Forget removes the record of an operation that is done, before its time: its key is new from then on. It is for whoever
-// sees to it in another way that the operation is not run again. An operation in any other state stays as it is.
-func (g *Guard) Forget(ctx context.Context, scope Scope, key string) error {
-	if !g.enter() {
-		return fmt.Errorf("forgetting: %w", ErrClosed)
-	}
-	defer g.leave()
-	id := g.identity.id(&Operation{Scope: scope, Key: key})
-	r, err := g.glance(ctx, id)
-	if err != nil || r.State != StateDone && r.State != StateExpired {
-		return err
-	}
-	_, err = g.settle(ctx, Settlement{ID: id, Token: r.Token, Ending: Forgotten})
-	g.recall.forget(id)
-	if errors.Is(err, ErrStale) {
-		return nil
-	}
-	return err
-}
+// number returns what numbered has put into a token.
+func (t *Token) number() uint64 { return binary.BigEndian.Uint64(t[:8]) }

@@ -57,25 +57,28 @@ func (g *Guard) standing(ctx context.Context, scope *Scope, n uint64) (mark uint
 // time. A greater number is written into the other record, so if that is as it was, nothing is greater. If it is not, it must
 // be less, and the one with the mark still be there afterwards.
 func (s *sighting) still(ctx context.Context, g *Guard) (bool, error) {
-	other, err := g.glance(ctx, s.ids[1-s.slot])
+	other, err := g.tokenOf(ctx, s.ids[1-s.slot])
 	switch {
-	case err != nil || other.unreadable():
+	case err != nil:
 		return false, err
-	case other.State == StateAbsent:
-	case other.Token == s.other:
+	case other == Token{}:
+	case other == s.other:
 		return true, nil
-	case numberOf(&other) >= s.mark:
+	case other.number() >= s.mark:
 		return false, nil
 	}
-	own, err := g.glance(ctx, s.ids[s.slot])
-	return own.Token == s.token, err
+	own, err := g.tokenOf(ctx, s.ids[s.slot])
+	return own == s.token, err
 }
 
-// glance is Lookup for a record that has not ended in this process.
-func (g *Guard) glance(ctx context.Context, id ID) (Record, error) {
-	if g.peeker == nil {
-		return g.Lookup(ctx, id)
+// tokenOf returns the token of a record that no operation has, zero if there is none.
+func (g *Guard) tokenOf(ctx context.Context, id ID) (Token, error) {
+	if g.tokens != nil {
+		return g.tokens.PeekToken(id), nil
 	}
-	r, _ := g.peeker.Peek(id)
-	return r, nil
+	r, err := g.Lookup(ctx, id)
+	if err == nil && r.unreadable() {
+		err = errMarkUnreadable
+	}
+	return r.Token, err
 }

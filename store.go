@@ -38,6 +38,12 @@ type Peeker interface {
 	Peek(ID) (Record, time.Time)
 }
 
+// A TokenPeeker is a Peeker that tells with less effort whether a record has changed since.
+type TokenPeeker interface {
+	// PeekToken returns the token of a record, the zero Token when there is none. It may return that of a record past its time.
+	PeekToken(ID) Token
+}
+
 // A Tier is how strong a store's promise is.
 type Tier string
 

@@ -32,6 +32,8 @@ var (
 	_ refrain.Peeker = (*Store)(nil)
 	_ refrain.Lister = (*Store)(nil)
 	_ refrain.Tiered = (*Store)(nil)
+
+	_ refrain.TokenPeeker = (*Store)(nil)
 )
 
 // New returns an empty store.
@@ -126,6 +128,20 @@ func (s *Store) Peek(id refrain.ID) (refrain.Record, time.Time) {
 	}
 	now := s.now()
 	return cur.unpack(s.epoch).At(now), now
+}
+
+// PeekToken implements refrain.TokenPeeker. A closed store knows nothing.
+func (s *Store) PeekToken(id refrain.ID) (t refrain.Token) {
+	if s.closed.Load() {
+		return t
+	}
+	sh := s.shard(&id)
+	sh.mu.Lock()
+	if cur := sh.records[id]; cur != nil {
+		t = cur.token
+	}
+	sh.mu.Unlock()
+	return t
 }
 
 // Close implements refrain.Store.

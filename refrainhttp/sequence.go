@@ -133,9 +133,11 @@ func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
 	if to-from > forgottenAtOnce {
 		from = to - forgottenAtOnce
 	}
+	var keys [forgottenAtOnce]string
 	for n := from; n < to; n++ {
-		if err := m.guard.Forget(context.Background(), scope, sequenceKey(n)); err != nil {
-			m.log.Warn("a number that left the window is kept", "route", scope.Route, "err", err)
-		}
+		keys[n-from] = sequenceKey(n)
+	}
+	if err := m.guard.Forget(context.Background(), scope, keys[:to-from]...); err != nil {
+		m.log.Warn("numbers that left the window are kept", "route", scope.Route, "err", err)
 	}
 }
