@@ -1,6 +1,9 @@
 package refrainhttp
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // A buffer is memory that is used again. Nothing that outlives its request may share it.
 type buffer struct{ b []byte }
@@ -11,11 +14,31 @@ const maxPooled = 256 << 10
 // A workspace is memory to compute in, used again likewise.
 type workspace struct {
 	b       []byte
+	text    []byte // of an answer
+	slab    strings.Builder
 	json    canonicaliser
 	request document
 	marking marking
 	telling telling
 }
+
+// string returns b as a string, in memory that holds many such texts: nobody writes to it again. Without a workspace it has
+// memory of its own.
+func (w *workspace) string(b []byte) string {
+	if w == nil {
+		return string(b)
+	}
+	s := &w.slab
+	if s.Cap()-s.Len() < len(b) {
+		s.Reset()
+		s.Grow(max(slabSize, len(b)))
+	}
+	start := s.Len()
+	s.Write(b)
+	return s.String()[start:]
+}
+
+const slabSize = 4 << 10
 
 // buffers is a pool of both.
 type buffers struct{ pool, work sync.Pool }
@@ -43,7 +66,7 @@ func (p *buffers) workspace() *workspace {
 }
 
 func (p *buffers) putWorkspace(w *workspace) {
-	if cap(w.b)+cap(w.json.moved)+cap(w.json.kept)+cap(w.request.canonical)+cap(w.json.members)*memberSize > maxPooled {
+	if cap(w.b)+cap(w.text)+cap(w.json.moved)+cap(w.json.kept)+cap(w.request.canonical)+cap(w.json.members)*memberSize > maxPooled {
 		return
 	}
 	w.marking, w.request.tree = marking{}, nil

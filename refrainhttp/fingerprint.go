@@ -91,7 +91,7 @@ func (p *fingerprinter) digest1(r *http.Request, body []byte, work *workspace) r
 	b = append(b, 1)
 	contentType := r.Header["Content-Type"]
 	b = appendIf(b, p.method, r.Method)
-	b = appendIf(b, p.path, r.URL.EscapedPath())
+	b = appendIf(b, p.path, escapedPath(r.URL))
 	b = appendIf(b, p.query, r.URL.RawQuery)
 	b = appendIf(b, p.media, essence(contentType))
 	for _, name := range p.headers {

@@ -153,7 +153,7 @@ func (t *telling) write(w http.ResponseWriter) {
 	_, _ = w.Write(body)
 }
 
-// text returns the body.
+// text returns the body, valid until work is used again.
 func (t *telling) text() []byte {
 	body := t.body
 	switch {
@@ -162,7 +162,11 @@ func (t *telling) text() []byte {
 	case t.refusal.detail != "":
 		body = t.detailed
 	}
-	return body.append(make([]byte, 0, body.size()), t, t.escape, false)
+	if t.work == nil {
+		return body.append(nil, t, t.escape, false)
+	}
+	t.work.text = body.append(t.work.text[:0], t, t.escape, false)
+	return t.work.text
 }
 
 // document returns the problem document (RFC 9457).

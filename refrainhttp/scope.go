@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/refrain-dev/refrain"
@@ -70,18 +71,38 @@ func (s *scoper) caller(r *http.Request) (caller, error) {
 }
 
 // of returns the scope of a request from the principal, which is empty when nobody knows who it comes from.
-func (s *scoper) of(r *http.Request, principal string) refrain.Scope {
+func (s *scoper) of(r *http.Request, principal string, work *workspace) refrain.Scope {
 	scope := refrain.Scope{Principal: principal}
 	switch s.route {
 	case RoutePattern:
 		scope.Route = s.pattern
 	case RoutePath:
-		scope.Route = r.Method + " " + s.host + r.URL.EscapedPath()
+		var room [128]byte
+		b := append(append(room[:0], r.Method...), ' ')
+		scope.Route = work.string(append(append(b, s.host...), escapedPath(r.URL)...))
 	case RouteNone:
 	default:
 		scope.Route = s.resource(r)
 	}
 	return scope
+}
+
+// escapedPath is EscapedPath of a URL, which looks longer at each character.
+func escapedPath(u *url.URL) string {
+	if u.RawPath == "" && isPlain(u.Path) {
+		return u.Path // nearly always
+	}
+	return u.EscapedPath()
+}
+
+// isPlain reports whether a path has nothing to escape. It may report false for one that has not.
+func isPlain(path string) bool {
+	for i := range len(path) {
+		if c := path[i]; c|0x20-'a' >= 26 && c-'-' > '9'-'-' && c != '_' { // from the hyphen to the nine: the dot, the slash, digits
+			return false
+		}
+	}
+	return true
 }
 
 // asks reports whether a function says who a request comes from: what it goes by, such as the time or the connection, is not

@@ -74,10 +74,9 @@ func parseNumber(text string) (uint64, error) {
 	return n, nil
 }
 
-// sequenceKey returns the number as a key. No client's key begins with a zero byte.
-func sequenceKey(n uint64) string {
-	var room [32]byte
-	return string(strconv.AppendUint(append(room[:0], sequenceMark...), n, 10))
+// appendSequenceKey appends the number as a key. No client's key begins with a zero byte.
+func appendSequenceKey(b []byte, n uint64) []byte {
+	return strconv.AppendUint(append(b, sequenceMark...), n, 10)
 }
 
 // printedKey returns a key as its client wrote it.
@@ -104,7 +103,7 @@ func (x *exchange) admit(a *refrain.Attempt) problemKind {
 // judge moves the end of the window to where the number, which is about to run, wants it. The mark of the scope is that end:
 // the lowest number that may still run.
 func (s *sequence) judge(x *exchange, n uint64) (problemKind, error) {
-	scope := x.plan.scope.of(x.request, x.caller.principal)
+	scope := x.plan.scope.of(x.request, x.caller.principal, x.work)
 	was, end, err := x.m.guard.Raise(x.request.Context(), scope, s.end(n))
 	switch {
 	case err != nil:
@@ -134,8 +133,11 @@ func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
 		from = to - forgottenAtOnce
 	}
 	var keys [forgottenAtOnce]string
+	var room [32]byte
+	work := m.buffers.workspace()
+	defer m.buffers.putWorkspace(work)
 	for n := from; n < to; n++ {
-		keys[n-from] = sequenceKey(n)
+		keys[n-from] = work.string(appendSequenceKey(room[:0], n))
 	}
 	if err := m.guard.Forget(context.Background(), scope, keys[:to-from]...); err != nil {
 		m.log.Warn("numbers that left the window are kept", "route", scope.Route, "err", err)

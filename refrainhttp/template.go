@@ -106,14 +106,6 @@ func (t template) append(b []byte, v variables, escape func(string) string, whol
 	return b
 }
 
-// size returns about how long the text gets.
-func (t template) size() (n int) {
-	for i := range t {
-		n += max(len(t[i].text), 40)
-	}
-	return n
-}
-
 // escaper returns what makes a value part of a body of that media type.
 func escaper(media string) func(string) string {
 	switch {
@@ -126,7 +118,7 @@ func escaper(media string) func(string) string {
 }
 
 func escapeJSON(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+	if charsOf(s)&(unprintable|structural) == 0 {
 		return s // nearly always
 	}
 	b := appendQuoted(nil, []byte(s))
