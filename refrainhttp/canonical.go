@@ -190,14 +190,14 @@ func (c *canonicaliser) object(sel selection, depth int) bool {
 
 // member reads one member and writes it with a comma after it, which makes members easy to move.
 func (c *canonicaliser) member(sel selection, depth int) bool {
-	m := member{start: len(c.out), counts: true}
+	m := member{start: len(c.out), counts: sel.all}
 	if c.at == len(c.in) || c.in[c.at] != '"' || !c.string() || !c.next(':') {
 		return false
 	}
 	m.colon = len(c.out)
-	inner := sel
-	if sel.node != nil {
-		inner, m.counts = sel.member(c.out[m.start:m.colon])
+	inner := selection{all: sel.all}
+	if name := c.name(m); sel.node.mayName(name) { // seldom, and a call for each member costs something
+		inner, m.counts = sel.member(name)
 	}
 	c.out = append(c.out, ':')
 	if !c.value(inner, depth+1) {

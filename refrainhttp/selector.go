@@ -64,6 +64,9 @@ func (s *selector) grow(pointer string) (*selector, error) {
 
 func lengthOf(name []byte) uint64 { return 1 << (len(name) % 64) }
 
+// mayName reports false if no child has that name: nearly always.
+func (s *selector) mayName(name []byte) bool { return s != nil && s.lengths&lengthOf(name) != 0 }
+
 // child returns that of the name, or nil. Most nodes have few.
 func (s *selector) child(name []byte) *selector {
 	for _, c := range s.children {
@@ -92,15 +95,10 @@ type selection struct {
 
 // member returns the selection for the member with the canonical name, and whether any of it counts.
 func (s selection) member(name []byte) (selection, bool) {
-	if s.node == nil || s.node.lengths&lengthOf(name) == 0 {
-		return selection{all: s.all}, s.all // nearly always
+	var child *selector
+	if s.node.mayName(name) {
+		child = s.node.child(name)
 	}
-	return s.named(name)
-}
-
-// named is member for a name that may be one of the node's children.
-func (s selection) named(name []byte) (selection, bool) {
-	child := s.node.child(name)
 	if child == nil {
 		return selection{all: s.all}, s.all
 	}
