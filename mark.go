@@ -46,11 +46,12 @@ func (g *Guard) raise(ctx context.Context, scope *Scope, n uint64) (was, mark ui
 	}
 	defer g.leave()
 	r := &raising{guard: g, ids: g.identity.marks(scope), n: n}
-	if was, mark, err = r.run(ctx); err == nil {
-		g.marks.keep(scope, r.sighting())
+	if was, mark, err = r.run(ctx); err != nil {
+		return 0, 0, err
 	}
+	g.marks.keep(scope, r.sighting())
 	r.tidy()
-	return was, mark, err
+	return was, mark, nil
 }
 
 // A raising is one Raise.

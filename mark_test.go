@@ -288,22 +288,29 @@ func TestMarkHasMovedTwice(t *testing.T) {
 	})
 }
 
+// TestForget forgets what is done, and leaves what runs.
 func TestForget(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		g := guard(t, memstore.New(memstore.Config{}), refrain.Config{})
 		ctx := context.Background()
-		op := operation("k1")
+		op, other := operation("k1"), operation("k3")
 		running := begin(t, g, op, refrain.Run)
-		if err := g.Forget(ctx, op.Scope, op.Key); err != nil {
-			t.Fatal(err)
+		finish(t, begin(t, g, other, refrain.Run), "paid")
+		forget := func() {
+			t.Helper()
+			if err := g.Forget(ctx, op.Scope, op.Key, "k2", other.Key); err != nil {
+				t.Fatal(err)
+			}
 		}
+		forget()
 		begin(t, g, op, refrain.InFlight)
+		finish(t, begin(t, g, other, refrain.Run), "paid again")
 		finish(t, running, "paid")
-		if err := g.Forget(ctx, op.Scope, op.Key); err != nil {
-			t.Fatal(err)
-		}
-		if err := begin(t, g, op, refrain.Run).Release(ctx); err != nil {
-			t.Fatal(err)
+		forget()
+		for _, op := range []refrain.Operation{op, other} {
+			if err := begin(t, g, op, refrain.Run).Release(ctx); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

@@ -96,3 +96,36 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// TestPeekToken follows a record by its token, until it is absent.
+func TestPeekToken(t *testing.T) {
+	t.Parallel()
+	s := memstore.New(memstore.Config{})
+	id := refrain.ID{1}
+	peek := func(want refrain.Token) {
+		t.Helper()
+		if got := s.PeekToken(id); got != want {
+			t.Errorf("got token %x, want %x", got, want)
+		}
+	}
+	peek(refrain.Token{})
+	for range 2 {
+		c := refrain.Claim{ID: id, Token: refrain.NewToken(), Lease: time.Hour}
+		if _, err := s.Claim(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		peek(c.Token)
+		if _, err := s.Settle(t.Context(), refrain.Settlement{ID: id, Token: c.Token, Ending: refrain.Released}); err != nil {
+			t.Fatal(err)
+		}
+		peek(refrain.Token{})
+	}
+	c := refrain.Claim{ID: id, Token: refrain.NewToken(), Lease: time.Hour}
+	if _, err := s.Claim(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	peek(refrain.Token{})
+}

@@ -3,6 +3,7 @@ package refrainhttp
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -69,6 +70,20 @@ func TestScopesWithoutTheirWildcardAreRefused(t *testing.T) {
 	} {
 		if _, err := compile(pattern, Policy{RouteScope: scope}, nil); err == nil || !strings.Contains(err.Error(), "scope: route: ") {
 			t.Errorf("%s on %s: got error %v, want one about the route's scope", scope, pattern, err)
+		}
+	}
+}
+
+// TestEscapedPath compares with net/url, for each byte and for paths that are escaped in a way of their own.
+func TestEscapedPath(t *testing.T) {
+	t.Parallel()
+	urls := []*url.URL{{}, {Path: "*"}, {Path: "/a/b", RawPath: "/a%2fb"}, {Path: "/a b", RawPath: "/a b"}}
+	for c := range 256 {
+		urls = append(urls, &url.URL{Path: "/a" + string([]byte{byte(c)}) + "b"})
+	}
+	for _, u := range urls {
+		if got, want := escapedPath(u), u.EscapedPath(); got != want {
+			t.Errorf("%q: got %q, want %q", u.Path, got, want)
 		}
 	}
 }

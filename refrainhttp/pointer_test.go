@@ -7,7 +7,8 @@ import (
 
 func TestPointers(t *testing.T) {
 	t.Parallel()
-	const doc = `{"a":{"b":[10,{"c":"x\ny"}],"":"empty"},"n":1.50,"z":null,"f":false,"m~n":1,"a/b":2,"s":"b","big":9007199254740993}`
+	long := strings.Repeat("l", 65)
+	doc := `{"` + long + `":3,"a":{"b":[10,{"c":"x\ny"}],"":"empty"},"n":1.50,"z":null,"f":false,"m~n":1,"a/b":2,"s":"b","big":9007199254740993}`
 	for _, tt := range []struct{ at, want string }{ // want is canonical; empty: there is nothing
 		{"/a/b/0", "1e1"},
 		{"/a/b/1/c", `"x\u000ay"`},
@@ -25,6 +26,8 @@ func TestPointers(t *testing.T) {
 		{"/a~1b", "2"},
 		{"/big", "9007199254740993"},
 		{"/nothing", ""},
+		{"/" + long, "3"}, // as long as that of /a, but for 64 bytes
+		{"/" + long[1:], ""},
 		{"/a/b", `[1e1,{"c":"x\u000ay"}]`},
 	} {
 		p, err := newPointer(tt.at)
