@@ -4,28 +4,38 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 )
 
 // Forget removes the records of operations that are done, before their time: their keys are new from then on. It is for whoever
-// sees to it in another way that none is run again. An operation in any other state stays as it is. The error is that of the
-// first that could not be forgotten.
-func (g *Guard) Forget(ctx context.Context, scope Scope, keys ...string) (err error) {
+// sees to it in another way that none is run again. An operation in any other state stays as it is, and so does what the store
+// does not forget, which is logged.
+//
+// It waits for nothing: a store that takes its time forgets behind the caller's back. Close waits for that.
+func (g *Guard) Forget(scope Scope, keys ...string) {
 	if !g.enter() {
-		return fmt.Errorf("forgetting: %w", ErrClosed)
+		return
 	}
-	defer g.leave()
-	var room [256]byte
-	names := g.identity.names(room[:0], &scope)
-	for _, key := range keys {
-		if e := g.forget(ctx, sha256.Sum256(appendString(names, key))); err == nil {
-			err = e
-		}
+	if g.peeker != nil {
+		g.forget(&scope, keys)
+	} else {
+		go g.forget(&scope, keys)
 	}
-	return err
 }
 
-func (g *Guard) forget(ctx context.Context, id ID) error {
+// forget ends with leave.
+func (g *Guard) forget(scope *Scope, keys []string) {
+	defer g.leave()
+	var room [256]byte
+	names := g.identity.names(room[:0], scope)
+	for _, key := range keys {
+		if err := g.forgetOne(sha256.Sum256(appendString(names, key))); err != nil {
+			g.log.Warn("operation is kept that could be forgotten", "route", scope.Route, "err", err)
+		}
+	}
+}
+
+func (g *Guard) forgetOne(id ID) error {
+	ctx := context.Background()
 	r, err := g.glance(ctx, id)
 	if err != nil || r.State != StateDone && r.State != StateExpired {
 		return err

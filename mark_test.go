@@ -290,17 +290,14 @@ func TestMarkHasMovedTwice(t *testing.T) {
 
 // TestForget forgets what is done, and leaves what runs.
 func TestForget(t *testing.T) {
-	virtual(t, func(t *testing.T) {
-		g := guard(t, memstore.New(memstore.Config{}), refrain.Config{})
+	onPrograms(t, func(t *testing.T, g, _ *refrain.Guard) {
 		ctx := context.Background()
 		op, other := operation("k1"), operation("k3")
 		running := begin(t, g, op, refrain.Run)
 		finish(t, begin(t, g, other, refrain.Run), "paid")
 		forget := func() {
-			t.Helper()
-			if err := g.Forget(ctx, op.Scope, op.Key, "k2", other.Key); err != nil {
-				t.Fatal(err)
-			}
+			g.Forget(op.Scope, op.Key, "k2", other.Key)
+			synctest.Wait()
 		}
 		forget()
 		begin(t, g, op, refrain.InFlight)

@@ -1,7 +1,6 @@
 package refrainhttp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -111,7 +110,7 @@ func (s *sequence) judge(x *exchange, n uint64) (problemKind, error) {
 	case n < end:
 		return problemPassed, nil
 	case was < end:
-		go x.m.forget(scope, was, end)
+		x.m.forget(scope, was, end)
 	}
 	return problemNone, nil
 }
@@ -132,14 +131,10 @@ func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
 	if to-from > forgottenAtOnce {
 		from = to - forgottenAtOnce
 	}
-	var keys [forgottenAtOnce]string
+	keys := make([]string, to-from)
 	var room [32]byte
-	work := m.buffers.workspace()
-	defer m.buffers.putWorkspace(work)
 	for n := from; n < to; n++ {
-		keys[n-from] = work.string(appendSequenceKey(room[:0], n))
+		keys[n-from] = string(appendSequenceKey(room[:0], n))
 	}
-	if err := m.guard.Forget(context.Background(), scope, keys[:to-from]...); err != nil {
-		m.log.Warn("numbers that left the window are kept", "route", scope.Route, "err", err)
-	}
+	m.guard.Forget(scope, keys...)
 }
