@@ -165,13 +165,13 @@ func oneValue(encoded, name string) (string, error) {
 		return "", fmt.Errorf("it has more than %d parameters", maxPairs)
 	}
 	found, n := "", 0
-	for pair := range strings.SplitSeq(encoded, "&") {
-		key, value, _ := strings.Cut(pair, "=")
-		key, keyErr := url.QueryUnescape(key)
-		value, valueErr := url.QueryUnescape(value)
+	for rest, more := encoded, true; more; {
+		var pair string
+		pair, rest, more = strings.Cut(rest, "&")
+		key, value, err := cutPair(pair)
 		switch {
-		case strings.Contains(pair, ";"), keyErr != nil, valueErr != nil:
-			return "", errors.New("it is not well-formed")
+		case err != nil:
+			return "", err
 		case key == name && pair != "":
 			found = value
 			n++
@@ -184,6 +184,20 @@ func oneValue(encoded, name string) (string, error) {
 		return found, nil
 	}
 	return "", fmt.Errorf("it is there %d times; send it once", n)
+}
+
+// cutPair returns the name and the value of a parameter.
+func cutPair(pair string) (key, value string, err error) {
+	key, value, _ = strings.Cut(pair, "=")
+	if strings.IndexByte(pair, '%') < 0 && strings.IndexByte(pair, '+') < 0 && strings.IndexByte(pair, ';') < 0 {
+		return key, value, nil // nearly always
+	}
+	key, keyErr := url.QueryUnescape(key)
+	value, valueErr := url.QueryUnescape(value)
+	if keyErr != nil || valueErr != nil || strings.Contains(pair, ";") {
+		return "", "", errors.New("it is not well-formed")
+	}
+	return key, value, nil
 }
 
 // maxPairs is how many parameters a query or form may have for the handlers of net/http.
