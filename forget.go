@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"iter"
 )
 
 // Forget removes the records of operations that are done, before their time: their keys are new from then on. It is for whoever
@@ -11,7 +12,7 @@ import (
 // does not forget, which is logged.
 //
 // It waits for nothing: a store that takes its time forgets behind the caller's back. Close waits for that.
-func (g *Guard) Forget(scope Scope, keys ...string) {
+func (g *Guard) Forget(scope Scope, keys iter.Seq[string]) {
 	if !g.enter() {
 		return
 	}
@@ -23,11 +24,11 @@ func (g *Guard) Forget(scope Scope, keys ...string) {
 }
 
 // forget ends with leave.
-func (g *Guard) forget(scope *Scope, keys []string) {
+func (g *Guard) forget(scope *Scope, keys iter.Seq[string]) {
 	defer g.leave()
 	var room [256]byte
 	names := g.identity.names(room[:0], scope)
-	for _, key := range keys {
+	for key := range keys {
 		if err := g.forgetOne(sha256.Sum256(appendString(names, key))); err != nil {
 			g.log.Warn("operation is kept that could be forgotten", "route", scope.Route, "err", err)
 		}

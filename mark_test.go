@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -296,7 +297,7 @@ func TestForget(t *testing.T) {
 		running := begin(t, g, op, refrain.Run)
 		finish(t, begin(t, g, other, refrain.Run), "paid")
 		forget := func() {
-			g.Forget(op.Scope, op.Key, "k2", other.Key)
+			g.Forget(op.Scope, slices.Values([]string{op.Key, "k2", other.Key}))
 			synctest.Wait()
 		}
 		forget()

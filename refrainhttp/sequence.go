@@ -131,10 +131,12 @@ func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
 	if to-from > forgottenAtOnce {
 		from = to - forgottenAtOnce
 	}
-	keys := make([]string, to-from)
-	var room [32]byte
-	for n := from; n < to; n++ {
-		keys[n-from] = string(appendSequenceKey(room[:0], n))
-	}
-	m.guard.Forget(scope, keys...)
+	m.guard.Forget(scope, func(yield func(string) bool) {
+		work := m.buffers.workspace()
+		defer m.buffers.putWorkspace(work)
+		var room [32]byte
+		for n, more := from, true; more && n < to; n++ {
+			more = yield(work.string(appendSequenceKey(room[:0], n)))
+		}
+	})
 }
