@@ -68,7 +68,7 @@ CREATE TABLE bucket (
 
 -- behind ends the call of a server process that does not know of every bucket, and the process. A bucket that is attached while
 -- others read is not in their plans at once; and a process that just then reads the list of partitions does not see it before the
--- next one is attached, however late that is: PostgreSQL has a race there (seen in 15). What is done in it would run again.
+-- next one is attached, however late that is: PostgreSQL has a race there (seen in 13 to 18). What is done in it would run again.
 --
 -- So each bucket has one row of no operation. Whoever must miss nothing counts these rows and the buckets in the same statement, for
 -- it has one snapshot and one list of partitions: (SELECT seen FROM all_of_done).
