@@ -30,12 +30,17 @@ func check(t *testing.T, ops []storetest.Op) {
 			_ = file.Close()
 			t.Logf("see %s", file.Name())
 		}
-		slices.SortFunc(bad, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
-		for _, p := range bad {
-			op := p.Input.(*storetest.Op)
-			t.Logf("client %d, %v to %v: %s", op.Client, op.Call, op.Return, describe(op))
-		}
+		show(t, bad)
 		t.Fatal("this history is not linearizable")
+	}
+}
+
+func show(t *testing.T, history []porcupine.Operation) {
+	t.Helper()
+	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	for _, p := range history {
+		op := p.Input.(*storetest.Op)
+		t.Logf("client %d, %v to %v: %s", op.Client, op.Call, op.Return, describe(op))
 	}
 }
 
@@ -48,6 +53,7 @@ func illegal(t *testing.T, ops []storetest.Op) []porcupine.Operation {
 		case porcupine.Illegal:
 			return part
 		case porcupine.Unknown:
+			show(t, part)
 			t.Fatalf("the checker did not finish a history of %d calls", len(part))
 		}
 	}
