@@ -185,7 +185,7 @@ func (x *exchange) operation() refrain.Operation {
 	}
 	digest.put(&op, x)
 	if x.key.derived {
-		x.plan.derive.name(&op)
+		x.plan.derive.name(&op, x.work)
 	}
 	return op
 }
