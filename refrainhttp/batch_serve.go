@@ -101,7 +101,7 @@ func (b *batchExchange) operations() []refrain.Operation {
 	if b.caller.principal == "" {
 		digest = &p.strangers
 	}
-	scope := b.plan.scope.of(b.request, b.caller.principal, b.work)
+	scope := b.plan.scope.of(b.request, b.caller.principal)
 	envelope := b.array.with(b.body.b)
 	ops := make([]refrain.Operation, len(b.items))
 	for i := range b.items {

@@ -1,9 +1,6 @@
 package refrainhttp
 
-import (
-	"strings"
-	"sync"
-)
+import "sync"
 
 // A buffer is memory that is used again. Nothing that outlives its request may share it.
 type buffer struct{ b []byte }
@@ -15,30 +12,11 @@ const maxPooled = 256 << 10
 type workspace struct {
 	b       []byte
 	text    []byte // of an answer
-	slab    strings.Builder
 	json    canonicaliser
 	request document
 	marking marking
 	telling telling
 }
-
-// string returns b as a string, in memory that holds many such texts: nobody writes to it again. Without a workspace it has
-// memory of its own.
-func (w *workspace) string(b []byte) string {
-	if w == nil {
-		return string(b)
-	}
-	s := &w.slab
-	if s.Cap()-s.Len() < len(b) {
-		s.Reset()
-		s.Grow(max(slabSize, len(b)))
-	}
-	start := s.Len()
-	s.Write(b)
-	return s.String()[start:]
-}
-
-const slabSize = 4 << 10
 
 // buffers is a pool of both.
 type buffers struct{ pool, work sync.Pool }

@@ -9,8 +9,6 @@ import (
 	"github.com/refrain-dev/refrain"
 )
 
-const derivedMark = "\x00derived"
-
 // A derivation gives keys to requests that have none: see Key.DeriveWindow.
 type derivation struct {
 	operation refrain.Policy
@@ -67,9 +65,8 @@ func (x *exchange) derives() bool {
 }
 
 // name makes the fingerprint the operation's key. No client's key begins with a zero byte.
-func (d *derivation) name(op *refrain.Operation, work *workspace) {
-	var room [64]byte
-	op.Key = work.string(append(append(room[:0], derivedMark...), op.Fingerprint[:]...))
+func (d *derivation) name(op *refrain.Operation) {
+	op.Key = "\x00derived" + string(op.Fingerprint[:])
 	op.Policy, op.Probe = &d.operation, over
 }
 

@@ -34,8 +34,6 @@ func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Reque
 
 // serve enforces the policy.
 func (x *exchange) serve() {
-	x.work = x.m.buffers.workspace()
-	defer x.release()
 	if !x.plan.late && x.turnedAway() {
 		return
 	}
@@ -45,7 +43,8 @@ func (x *exchange) serve() {
 		return
 	}
 	defer x.m.bodies.give(room)
-	x.body = x.m.buffers.get()
+	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
+	defer x.release()
 	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody); err != nil {
 		if x.outgrows(err) {
 			return
@@ -181,11 +180,11 @@ func (x *exchange) operation() refrain.Operation {
 		digest = &x.plan.strangers
 	}
 	op := refrain.Operation{
-		Scope: x.plan.scope.of(x.request, x.caller.principal, x.work), Key: x.key.value, Policy: &x.plan.operation,
+		Scope: x.plan.scope.of(x.request, x.caller.principal), Key: x.key.value, Policy: &x.plan.operation,
 	}
 	digest.put(&op, x)
 	if x.key.derived {
-		x.plan.derive.name(&op, x.work)
+		x.plan.derive.name(&op)
 	}
 	return op
 }
@@ -199,9 +198,7 @@ func (x *exchange) bypass() {
 
 // release gives the exchange's memory back.
 func (x *exchange) release() {
-	if x.body != nil {
-		x.m.buffers.put(x.body)
-	}
+	x.m.buffers.put(x.body)
 	x.m.buffers.putWorkspace(x.work)
 }
 

@@ -36,5 +36,5 @@ func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, e
 	if err != nil {
 		return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
 	}
-	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r, who.principal, work), Key: key.value}), p.pattern, nil
+	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r, who.principal), Key: key.value}), p.pattern, nil
 }

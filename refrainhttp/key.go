@@ -81,12 +81,11 @@ func (k *keyReader) read(r *http.Request, body []byte, work *workspace) (clientK
 			return clientKey{value: raw}, nil // of several fields: there is no one way that the client wrote it
 		}
 		if s.scheme == fromSequence {
-			var room [32]byte
 			n, err := parseNumber(raw)
 			if err != nil {
 				return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
 			}
-			return clientKey{value: work.string(appendSequenceKey(room[:0], n)), raw: raw, number: n}, nil
+			return clientKey{value: sequenceKey(n), raw: raw, number: n}, nil
 		}
 		value, err := k.parse(raw, s.scheme != fromHeader)
 		if err != nil {

@@ -99,7 +99,7 @@ func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string,
 		return oneValue(string(body), s.arg)
 	}
 	text, err := s.textIn(body, work)
-	return work.string(text), err
+	return string(text), err
 }
 
 func oneLineOf(h http.Header, name string) (string, error) {
@@ -139,7 +139,7 @@ func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (st
 	case len(b) > maxKeyLength:
 		return "", fmt.Errorf("they have %d characters together; at most %d are allowed", len(b), maxKeyLength)
 	}
-	return work.string(b), nil
+	return string(b), nil
 }
 
 // appendPart appends a part of a tuple, which is in the header or the body.

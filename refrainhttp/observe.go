@@ -15,12 +15,11 @@ import (
 // Outcomes are recorded after the answer, so that the mode can be switched to enforce later; one that could not be
 // recorded is only logged.
 func (x *exchange) watch() {
-	x.work = x.m.buffers.workspace()
-	defer x.release()
 	if !x.plan.late && x.noted() {
 		return
 	}
-	x.body = x.m.buffers.get()
+	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
+	defer x.release()
 	err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
 	body := &bodyReader{rest: x.body.b, tail: x.request.Body}
 	defer body.end()

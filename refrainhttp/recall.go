@@ -3,7 +3,6 @@ package refrainhttp
 import (
 	"bytes"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -53,16 +52,15 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 		return nil, false
 	}
 	x := newExchange(p, found, w, r)
-	x.work = p.m.buffers.workspace()
-	defer x.release()
 	var err error
-	if x.key, err = found.key.read(r, nil, x.work); err != nil {
+	if x.key, err = found.key.read(r, nil, nil); err != nil {
 		return nil, false
 	}
 	if x.caller, err = found.scope.caller(r); err != nil {
 		return nil, false
 	}
-	x.body = p.m.buffers.get()
+	x.body, x.work = p.m.buffers.get(), p.m.buffers.workspace()
+	defer x.release()
 	x.body.b = append(x.body.b, body...)
 	op := x.operation()
 	a, ok := p.m.guard.Recall(op)
@@ -90,7 +88,6 @@ type repetition struct {
 }
 
 func newRepetition(x *exchange, op refrain.Operation, a *refrain.Attempt) *repetition {
-	op.Key, op.Scope.Route = strings.Clone(op.Key), strings.Clone(op.Scope.Route) // which may be in the memory of many
 	return &repetition{
 		m:         x.m,
 		plan:      x.plan,

@@ -71,15 +71,13 @@ func (s *scoper) caller(r *http.Request) (caller, error) {
 }
 
 // of returns the scope of a request from the principal, which is empty when nobody knows who it comes from.
-func (s *scoper) of(r *http.Request, principal string, work *workspace) refrain.Scope {
+func (s *scoper) of(r *http.Request, principal string) refrain.Scope {
 	scope := refrain.Scope{Principal: principal}
 	switch s.route {
 	case RoutePattern:
 		scope.Route = s.pattern
 	case RoutePath:
-		var room [128]byte
-		b := append(append(room[:0], r.Method...), ' ')
-		scope.Route = work.string(append(append(b, s.host...), escapedPath(r.URL)...))
+		scope.Route = r.Method + " " + s.host + escapedPath(r.URL)
 	case RouteNone:
 	default:
 		scope.Route = s.resource(r)

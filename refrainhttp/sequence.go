@@ -73,9 +73,10 @@ func parseNumber(text string) (uint64, error) {
 	return n, nil
 }
 
-// appendSequenceKey appends the number as a key. No client's key begins with a zero byte.
-func appendSequenceKey(b []byte, n uint64) []byte {
-	return strconv.AppendUint(append(b, sequenceMark...), n, 10)
+// sequenceKey returns the number as a key. No client's key begins with a zero byte.
+func sequenceKey(n uint64) string {
+	var room [32]byte
+	return string(strconv.AppendUint(append(room[:0], sequenceMark...), n, 10))
 }
 
 // printedKey returns a key as its client wrote it.
@@ -102,7 +103,7 @@ func (x *exchange) admit(a *refrain.Attempt) problemKind {
 // judge moves the end of the window to where the number, which is about to run, wants it. The mark of the scope is that end:
 // the lowest number that may still run.
 func (s *sequence) judge(x *exchange, n uint64) (problemKind, error) {
-	scope := x.plan.scope.of(x.request, x.caller.principal, x.work)
+	scope := x.plan.scope.of(x.request, x.caller.principal)
 	was, end, err := x.m.guard.Raise(x.request.Context(), scope, s.end(n))
 	switch {
 	case err != nil:
@@ -132,11 +133,8 @@ func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
 		from = to - forgottenAtOnce
 	}
 	m.guard.Forget(scope, func(yield func(string) bool) {
-		work := m.buffers.workspace()
-		defer m.buffers.putWorkspace(work)
-		var room [32]byte
 		for n, more := from, true; more && n < to; n++ {
-			more = yield(work.string(appendSequenceKey(room[:0], n)))
+			more = yield(sequenceKey(n))
 		}
 	})
 }
