@@ -54,8 +54,8 @@ var subjects = map[string]subject{
 			}
 		}
 	}, 20_000, 8},
-	"mysqlstore":  {startMySQL, 20_000, 0},
-	"pgstore":     {startPostgres, 20_000, 0},
+	"mysqlstore":  {startMySQL, 20_000, 8},
+	"pgstore":     {startPostgres, 20_000, 8},
 	"sqlitestore": {startSQLite, 20_000, 8},
 }
 
