@@ -30,6 +30,9 @@ func (s *Store) sweep() {
 	}
 }
 
+// sweepLock names the lock of whoever sweeps: one process at a time in each database.
+const sweepLock = "CONCAT('refrain sweep ', MD5(DATABASE()))"
+
 // sweepOnce removes what is over, unless another process is at it.
 func (s *Store) sweepOnce(ctx context.Context) error {
 	conn, err := s.db.Conn(ctx)
@@ -37,16 +40,15 @@ func (s *Store) sweepOnce(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	const name = "CONCAT('refrain sweep ', MD5(DATABASE()))"
 	var got sql.NullInt64
 	var us int64
-	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+name+", 0), "+nowSQL).Scan(&got, &us); err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+sweepLock+", 0), "+nowSQL).Scan(&got, &us); err != nil {
 		return err
 	}
 	if got.Int64 != 1 {
 		return nil
 	}
-	defer release(ctx, conn, "DO RELEASE_LOCK("+name+")")
+	defer release(ctx, conn, "DO RELEASE_LOCK("+sweepLock+")")
 	now := at(us)
 	s.clock.saw(now)
 	if err := s.parts.drop(ctx, now); err != nil {

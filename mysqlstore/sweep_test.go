@@ -51,7 +51,7 @@ func TestASweepInVainHoldsNothing(t *testing.T) {
 	if err := s.sweepOnce(ctx); err == nil {
 		t.Error("a partition was dropped that is in use")
 	}
-	if n := count(t, db, "SELECT IS_FREE_LOCK(CONCAT('refrain sweep ', MD5(DATABASE())))"); n != 1 {
+	if n := count(t, db, "SELECT IS_FREE_LOCK("+sweepLock+")"); n != 1 {
 		t.Error("the lock is still held")
 	}
 	letGo()
@@ -70,13 +70,13 @@ func TestAStoppedProcessLetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stopped.Close()
-	const sweeps = "SET SESSION wait_timeout = @@wait_timeout DIV 100; DO GET_LOCK(CONCAT('refrain sweep ', MD5(DATABASE())), 0)"
+	const sweeps = "SET SESSION wait_timeout = @@wait_timeout DIV 100; DO GET_LOCK(" + sweepLock + ", 0)"
 	if _, err := stopped.ExecContext(t.Context(), sweeps); err != nil {
 		t.Fatal(err)
 	}
 	for ctx := within(t); ; {
 		var free bool
-		err := db.QueryRowContext(ctx, "SELECT IS_FREE_LOCK(CONCAT('refrain sweep ', MD5(DATABASE())))").Scan(&free)
+		err := db.QueryRowContext(ctx, "SELECT IS_FREE_LOCK("+sweepLock+")").Scan(&free)
 		if err != nil {
 			t.Fatalf("waiting for the lock: %v", err)
 		}

@@ -58,10 +58,7 @@ func (l *laggard) settle(c refrain.Claim) (sighting, error) {
 }
 
 func (l *laggard) find(c refrain.Claim) (sighting, error) {
-	var p params
-	p.add(oidUUID, l.name[:])
-	p.add(oidBytea, c.ID[:])
-	return l.call(l.calls.find, p)
+	return l.call(l.calls.find, l.finds(&c.ID))
 }
 
 // settled does an operation with these lifetimes, twice: the second finds its buckets.

@@ -72,9 +72,7 @@ func (s *Store) find(ctx context.Context, id refrain.ID) (seen sighting, err err
 		return seen, err
 	}
 	defer release()
-	var p params
-	p.add(oidUUID, s.name[:])
-	p.add(oidBytea, id[:])
+	p := s.finds(&id)
 	res := conn.PgConn().ExecParams(ctx, s.calls.find, p.values, p.oids, p.formats(), binaryFormat)
 	for res.NextRow() {
 		seen.decode(res.Values()[0])
@@ -84,4 +82,11 @@ func (s *Store) find(ctx context.Context, id refrain.ID) (seen sighting, err err
 		err = errNonsense
 	}
 	return seen, s.fault(err)
+}
+
+// finds are the parameters of find.
+func (s *Store) finds(id *refrain.ID) (p params) {
+	p.add(oidUUID, s.name[:])
+	p.add(oidBytea, id[:])
+	return p
 }
