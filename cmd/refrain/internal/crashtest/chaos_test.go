@@ -159,25 +159,44 @@ func killProxy(c *campaign) error {
 	return p.Restart(c.t.Context())
 }
 
-// stopProxy lets a proxy stand still, as it does in a long pause, for more than its lease.
+// stopProxy lets proxies stand still, as they do in a long pause, for more than their lease, until one did while it was at something.
 func stopProxy(c *campaign) error {
-	p := c.fleet[c.random.IntN(len(c.fleet))]
-	if err := p.Signal(syscall.SIGSTOP); err != nil {
-		return err
-	}
-	c.seen += int64(c.api.InFlight())
-	<-time.After(time.Second + time.Duration(c.random.Int64N(int64(time.Second))))
-	return p.Signal(syscall.SIGCONT)
-}
-
-// overtakeProxy lets proxies stand still, one after the other, until another has run what one of them was at.
-func overtakeProxy(c *campaign) error {
 	before := c.counts()
-	for range 5 {
-		if err := stopProxy(c); err != nil || overtaken(c, before) {
+	for range 10 {
+		limit := time.Second + time.Duration(c.random.Int64N(int64(time.Second)))
+		if err := c.pause(limit, func() bool { return false }); err != nil || saw(c, before) {
 			return err
 		}
 		c.awaitOrders(10, c.random)
 	}
 	return nil
+}
+
+// overtakeProxy lets proxies stand still, one after the other, until another has run what one of them was at. Not each pause
+// lets it: the proxy may have been at nothing, and SQLite's lock may stand still with it.
+func overtakeProxy(c *campaign) error {
+	before := c.counts()
+	for range 30 {
+		err := c.pause(3*time.Second, func() bool { return overtaken(c, before) })
+		if err != nil || overtaken(c, before) {
+			return err
+		}
+		c.awaitOrders(10, c.random)
+	}
+	return nil
+}
+
+// pause lets a proxy stand still for that long, or until enough has happened.
+func (c *campaign) pause(limit time.Duration, enough func() bool) error {
+	p := c.fleet[c.random.IntN(len(c.fleet))]
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	c.seen += int64(c.api.InFlight())
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for over := time.Now().Add(limit); time.Now().Before(over) && !enough(); {
+		<-tick.C
+	}
+	return p.Signal(syscall.SIGCONT)
 }
