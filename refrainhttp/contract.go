@@ -20,6 +20,7 @@ type Contract struct {
 	Scope struct {
 		Principal []Source   `json:"principal"`
 		Route     RouteScope `json:"route"`
+		Headers   []string   `json:"headers,omitempty"`
 	} `json:"scope"`
 	Compared struct {
 		Of      []string `json:"of"`
@@ -124,7 +125,7 @@ func (p *plan) contract() Contract {
 			Remembered: max(0, cmp.Or(k.Tombstone, op.Tombstone)).Seconds(),
 		}
 	}
-	c.Scope.Principal, c.Scope.Route = policy.Principal, policy.RouteScope
+	c.Scope.Principal, c.Scope.Route, c.Scope.Headers = policy.Principal, policy.RouteScope, policy.ScopeHeaders
 	f := &policy.Fingerprint
 	c.Compared.Of, c.Compared.Body, c.Compared.Include, c.Compared.Exclude = f.Of, f.Body, f.Include, f.Exclude
 	c.Compared.Headers = f.Headers

@@ -8,13 +8,11 @@ func stripe() Dialect {
 	return Dialect{
 		Name: "stripe", Contract: "Stripe API v1", Methods: []string{"POST"},
 		Policy: Policy{
-			Operation:  refrain.Policy{Wait: 30 * second, Retention: day, Tombstone: -1},
-			Key:        Key{Format: Bare},
-			RouteScope: RouteNone,
-			Fingerprint: Fingerprint{
-				Of:      []string{"method", "path", "query"},
-				Headers: []string{"Stripe-Account", "Stripe-Context"}, // one credential may act for many accounts
-			},
+			Operation: refrain.Policy{Wait: 30 * second, Retention: day, Tombstone: -1},
+			Key:       Key{Format: Bare},
+			// One credential may act for many accounts.
+			RouteScope: RouteNone, ScopeHeaders: []string{"Stripe-Account", "Stripe-Context"},
+			Fingerprint: Fingerprint{Of: []string{"method", "path", "query"}},
 			Outcomes: Outcomes{
 				Final: []string{"2xx", "3xx", "4xx", "5xx"}, Release: releases("409"), Unknown: []string{},
 				Headers: []HeaderRule{{"Stripe-Should-Retry", "true", Release}, {"Stripe-Should-Retry", "false", Final}},

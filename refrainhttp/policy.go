@@ -27,11 +27,14 @@ type Policy struct {
 	// with different cookies, Authorization or X-Api-Key are never taken for the same request: the second is a mismatch.
 	Principal []Source
 	// RouteScope says what of the route a key is bound to. If empty, RoutePattern.
-	RouteScope  RouteScope
-	Fingerprint Fingerprint
-	Outcomes    Outcomes
-	Limits      Limits
-	Answers     Answers
+	RouteScope RouteScope
+	// ScopeHeaders lists header fields that a key is bound to as well, such as the tenant that a caller acts for: the key is new
+	// with another value, and without the field. Nobody proves what they say, so they stand beside the principal, never for it.
+	ScopeHeaders []string
+	Fingerprint  Fingerprint
+	Outcomes     Outcomes
+	Limits       Limits
+	Answers      Answers
 	// Verify, if not nil, says whether a request is what its sender signed, after its body was read and before anything is
 	// looked up. Its error goes to the log and must not hold a secret; the client gets a 401.
 	Verify func(r *http.Request, body []byte) error

@@ -193,6 +193,42 @@ func TestScopeByPathParameter(t *testing.T) {
 	}
 }
 
+// Keys of one tenant are its own, whatever the order in which the policy names the headers that say so.
+func TestScopeByHeaders(t *testing.T) {
+	t.Parallel()
+	policy := func(headers ...string) refrainhttp.Policy {
+		return refrainhttp.Policy{
+			RouteScope: refrainhttp.RouteNone, ScopeHeaders: headers, Fingerprint: refrainhttp.Fingerprint{Of: []string{"method"}},
+		}
+	}
+	s := newSite(t, refrainhttp.Config{Routes: []refrainhttp.Route{
+		{Match: []string{"POST /one"}, Policy: policy("x-tenant", "X-Region")},
+		{Match: []string{"POST /other"}, Policy: policy("X-Region", "X-Tenant")},
+	}}, charge())
+	stranger := ask{path: "/one", key: "k", body: "1"}
+	alice := stranger.with("Authorization", "alice")
+	for i, a := range []ask{
+		alice, alice.with("X-Tenant", "1"), alice.with("X-Tenant", "2"), alice.with("X-Region", "1"), alice.with("X-Tenant", ""),
+		alice.with("X-Tenant", "1").with("X-Region", "1"),
+		stranger, stranger.with("X-Tenant", "1"),
+	} {
+		if got := s.do(a); got.status() != "executed" {
+			t.Errorf("request %d: got %v, want an operation of its own", i, got)
+		}
+		if a.path = "/other"; !s.do(a.with("X-Other", "1")).replayed() {
+			t.Errorf("request %d, again: want a replay", i)
+		}
+	}
+}
+
+func TestScopeHeadersAreNames(t *testing.T) {
+	t.Parallel()
+	_, err := newMiddleware(t, oneRoute(refrainhttp.Policy{ScopeHeaders: []string{"X Tenant"}}))
+	if err == nil || !strings.Contains(err.Error(), `scope: headers: "X Tenant" is not a header name`) {
+		t.Errorf("got %v, want the bad name", err)
+	}
+}
+
 // Requests whose principal a function finds are never answered from their bytes alone.
 func TestOnlyBytesAreRecalled(t *testing.T) {
 	t.Parallel()

@@ -18,6 +18,7 @@ type scoper struct {
 	pattern   string
 	host      string  // of the pattern, if it has one: the same path of another host is another resource
 	params    []param // of the path
+	headers   []string
 }
 
 func newScoper(p Policy, pattern string, known Sources) (scoper, error) {
@@ -30,6 +31,11 @@ func newScoper(p Policy, pattern string, known Sources) (scoper, error) {
 			return s, fmt.Errorf("route: %w", err)
 		}
 	}
+	var err error
+	if s.headers, err = canonicalNames(p.ScopeHeaders); err != nil {
+		return s, fmt.Errorf("headers: %w", err)
+	}
+	slices.Sort(s.headers) // their order in the policy says nothing
 	if len(p.Principal) == 0 {
 		return s, errors.New("principal: the list is empty; use none if there are no principals to tell apart")
 	}
@@ -72,7 +78,7 @@ func (s *scoper) caller(r *http.Request) (caller, error) {
 
 // of returns the scope of a request from the principal, which is empty when nobody knows who it comes from.
 func (s *scoper) of(r *http.Request, principal string) refrain.Scope {
-	scope := refrain.Scope{Principal: principal}
+	scope := refrain.Scope{Principal: s.within(r.Header, principal)}
 	switch s.route {
 	case RoutePattern:
 		scope.Route = s.pattern
@@ -83,6 +89,22 @@ func (s *scoper) of(r *http.Request, principal string) refrain.Scope {
 		scope.Route = s.resource(r)
 	}
 	return scope
+}
+
+// within returns the principal, together with the headers that its keys are bound to if the request has any of them. Every part is
+// length-prefixed, and no principal begins with a zero byte.
+func (s *scoper) within(h http.Header, principal string) string {
+	if !slices.ContainsFunc(s.headers, func(name string) bool { return len(h[name]) > 0 }) {
+		return principal
+	}
+	var room [256]byte
+	b := appendString(append(room[:0], 0), principal)
+	for _, name := range s.headers {
+		if lines := h[name]; len(lines) > 0 {
+			b = appendLines(appendString(b, name), lines)
+		}
+	}
+	return string(b)
 }
 
 // escapedPath is EscapedPath of a URL, which looks longer at each character.

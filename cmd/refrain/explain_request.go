@@ -27,7 +27,7 @@ type preview struct {
 func (p *preview) write(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "  key\t%s\n", p.key())
-	fmt.Fprintf(w, "  unique within\t%s, %s\n", p.principal(), p.route())
+	fmt.Fprintf(w, "  unique within\t%s, %s\n", p.principal(), strings.Join(append([]string{p.route()}, p.bound()...), ", "))
 	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Policy.Fingerprint))
 	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.Policy.Outcomes.Final, " "))
 	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(&p.Policy.Outcomes))
@@ -132,6 +132,14 @@ func (p *preview) route() string {
 		return fmt.Sprintf("route %s, for each {%s}", p.Pattern, strings.ReplaceAll(names, ",", "} and {"))
 	}
 	return "route " + p.Pattern
+}
+
+// bound says which headers the key is bound to.
+func (p *preview) bound() (all []string) {
+	for _, name := range p.Policy.ScopeHeaders {
+		all = append(all, "header "+name)
+	}
+	return all
 }
 
 func describeFingerprint(f *refrainhttp.Fingerprint) string {

@@ -94,6 +94,14 @@ var kinds = map[string]func(*bag) credential{
 	},
 }
 
+// bounds are headers that a key may be bound to besides.
+var bounds = []string{"X-Team", "X-Site"}
+
+func (b *bag) bound(name string) credential {
+	lines := []string{b.text(), b.text()}[:1+b.IntN(2)]
+	return credential{fmt.Sprintf("%q", lines), "", "", func(r *http.Request) { r.Header[name] = lines }}
+}
+
 func onlyInCookies(c rune) rune {
 	if c <= ' ' || c >= 0x7f || strings.ContainsRune(`";,\`, c) {
 		return '_'
@@ -138,6 +146,11 @@ func (b *bag) person() person {
 			p[kind], taken[c.place] = c, c.place != ""
 		}
 	}
+	for _, name := range bounds {
+		if b.IntN(2) == 0 {
+			p[name] = b.bound(name)
+		}
+	}
 	return p
 }
 
@@ -149,6 +162,15 @@ func keys[K comparable, V any](m map[K]V) func(func(K) bool) {
 			}
 		}
 	}
+}
+
+// within tells who the person is to a proxy with these sources, and which of the headers it has that keys are bound to.
+func (p person) within(sources, bound []string) string {
+	who := p.as(sources)
+	for _, name := range slices.Sorted(slices.Values(bound)) {
+		who += fmt.Sprintf(", %s %q", name, p[name].value)
+	}
+	return who
 }
 
 // as tells who the person is to a proxy with these sources: the first that it has, or, if it has none, whatever else callers
@@ -206,8 +228,8 @@ func site(t *testing.T, text string) http.Handler {
 	}))
 }
 
-// settings returns random sources in a random order, and a file that has them.
-func (b *bag) settings(keyFile string) (sources []string, text string) {
+// settings returns random sources in a random order, headers that keys are bound to, and a file that has them.
+func (b *bag) settings(keyFile string) (sources, bound []string, text string) {
 	all := slices.Sorted(keys(kinds))
 	b.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	sources = all[:1+b.IntN(len(all))]
@@ -218,15 +240,18 @@ func (b *bag) settings(keyFile string) (sources []string, text string) {
 		sources[h], sources[j] = sources[j], sources[h] // the other way round the file is refused
 	}
 	route := []string{"pattern", "path", "none", "path:account", "path:account,rest"}[b.IntN(5)]
-	return slices.Clone(sources), fmt.Sprintf(`
+	bound = slices.Clone(bounds)
+	b.Shuffle(len(bound), func(i, j int) { bound[i], bound[j] = bound[j], bound[i] })
+	bound = bound[:b.IntN(len(bound)+1)]
+	return slices.Clone(sources), bound, fmt.Sprintf(`
 trusted_proxies: [10.0.0.1]
 tls: { certificate: c, key: k, client_ca: a }
 jwt: { issuers: [{ name: %q, keys: %q, audiences: [%q] }] }
 routes:
   - match: "POST /accounts/{account}/{rest...}"
-    scope: { principal: [%s], route: %q }
+    scope: { principal: [%s], route: %q, headers: [%s] }
     in_flight: { wait: 0s }
-`, b.issuer.Name, keyFile, jwttest.Audience, strings.Join(sources, ", "), route)
+`, b.issuer.Name, keyFile, jwttest.Audience, strings.Join(sources, ", "), route, strings.Join(bound, ", "))
 }
 
 // Promise 7: whatever the settings of the scope, two principals that use the same key for the same request never meet: each has
@@ -242,7 +267,7 @@ func TestPromise7TwoPrincipalsNeverMeet(t *testing.T) {
 	}
 	met := 0
 	for range 60 {
-		sources, text := b.settings(keyFile)
+		sources, bound, text := b.settings(keyFile)
 		h := site(t, text)
 		seen := map[string]string{}
 		var people []person
@@ -254,7 +279,7 @@ func TestPromise7TwoPrincipalsNeverMeet(t *testing.T) {
 			people = append(people, p)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, p.request())
-			who, got := p.as(sources), w.Body.String()
+			who, got := p.within(sources, bound), w.Body.String()
 			switch first, known := seen[who]; {
 			case known && w.Header().Get("Idempotent-Replayed") == "true" && got == first:
 				met++

@@ -63,6 +63,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "batch.limit", &p.Batch.Limit, quiet(integer(1, 1000))),
 		bind(o, "scope.principal", &p.Principal, list(principal())),
 		bind(o, "scope.route", &p.RouteScope, routeScope()),
+		bind(o, "scope.headers", &p.ScopeHeaders, list(bound())),
 		bind(o, "fingerprint.of", &f.Of, list(word([]string{"method", "path", "query", "media-type"}))),
 		bind(o, "fingerprint.body", &f.Body, word([]refrainhttp.BodyMode{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),

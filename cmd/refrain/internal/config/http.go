@@ -59,13 +59,24 @@ func compared() kind[string] {
 		if strings.EqualFold(name, "Host") {
 			return "Host", nil
 		}
-		name, err := parseHeader(name)
-		if err == nil && slices.Contains(volatile, name) {
-			err = fmt.Errorf("%s differs from one attempt to the next, so that every retry would be a mismatch; remove it", name)
-		}
-		return name, err
+		return parseSteady(name, "a mismatch")
 	}
 	return scalar(parse, strings.Clone)
+}
+
+// bound is a kind of names of request headers that a key may be bound to.
+func bound() kind[string] {
+	parse := func(name string) (string, error) { return parseSteady(name, "another operation") }
+	return scalar(parse, strings.Clone)
+}
+
+// parseSteady is parseHeader for one that all attempts of an operation must have in common; otherwise is what a retry would be.
+func parseSteady(name, otherwise string) (string, error) {
+	name, err := parseHeader(name)
+	if err == nil && slices.Contains(volatile, name) {
+		err = fmt.Errorf("%s differs from one attempt to the next, so that every retry would be %s; remove it", name, otherwise)
+	}
+	return name, err
 }
 
 // replayHeader is a kind of names of header fields that a replay can have.

@@ -35,7 +35,6 @@ func stripe() Contract {
 		{Test: "path-differs", Section: api, Level: Must, check: paths},
 		{Test: "key-opaque", Section: api, Level: Must, check: opaque},
 		{Test: "length", Section: api, Level: Must, check: lengths},
-		{Test: "accounts", Section: "Connect", Level: Promise, check: accounts},
 		{Test: "unauthenticated", Section: low, Level: Must, check: unauthenticated},
 		{Test: "4xx-saved", Section: api, Level: Must, of: 402, check: keeps(402)},
 		{Test: "409-not-saved", Section: api, Level: Must, of: 409, check: keeps(409)},
@@ -52,10 +51,7 @@ func stripe() Contract {
 			Not: "from outside, a 400 before the execution began looks like one after it, and is kept; an API tells them apart with " +
 				"Stripe-Should-Retry or Idempotency-Outcome: release",
 		},
-		{
-			Test: "accounts-apart", Section: "Connect", Level: Should,
-			Not: "one key on two connected accounts of one credential is a mismatch, not two operations",
-		},
+		{Test: "accounts-apart", Section: "Connect", Level: Should, check: accounts},
 		{Test: "shape-of-502", Section: "errors", Level: Must, check: shapesOfOthers},
 	}, common())}
 }
@@ -72,7 +68,7 @@ func stripeV2() Contract {
 		{Test: "4xx-again", Section: api, Level: Must, of: 402, check: keeps(402)},
 		{Test: "5xx-policy", Section: api, Level: Must, of: 500, check: keeps(500)},
 		{Test: "stripe-shape", Section: "errors", Level: Must, check: shapes},
-		{Test: "accounts", Section: "Connect", Level: Promise, check: accounts},
+		{Test: "accounts-apart", Section: "Connect", Level: Should, check: accounts},
 		{Test: "key-opaque", Section: api, Level: Must, check: opaque},
 		{Test: "remembered", Section: api, Level: Must, check: protectsFor(30 * 24 * time.Hour)},
 		{

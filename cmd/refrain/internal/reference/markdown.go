@@ -134,6 +134,9 @@ func scope(c *refrainhttp.Contract) string {
 	if len(c.Scope.Principal) == 1 && c.Scope.Principal[0] == "none" {
 		who = "all callers together"
 	}
+	if len(c.Scope.Headers) > 0 {
+		who += ", " + list(c.Scope.Headers)
+	}
 	switch c.Scope.Route {
 	case refrainhttp.RoutePath:
 		return who + ", method and path"
