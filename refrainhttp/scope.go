@@ -91,8 +91,8 @@ func (s *scoper) of(r *http.Request, principal string) refrain.Scope {
 	return scope
 }
 
-// within returns the principal, together with the headers that its keys are bound to if the request has any of them. Every part is
-// length-prefixed, and no principal begins with a zero byte.
+// within returns the principal, together with the headers that its keys are bound to if the request has any of them. Every
+// part is length-prefixed, and no principal begins with a zero byte.
 func (s *scoper) within(h http.Header, principal string) string {
 	if !slices.ContainsFunc(s.headers, func(name string) bool { return len(h[name]) > 0 }) {
 		return principal

@@ -98,7 +98,7 @@ var kinds = map[string]func(*bag) credential{
 var bounds = []string{"X-Team", "X-Site"}
 
 func (b *bag) bound(name string) credential {
-	lines := []string{b.text(), b.text()}[:1+b.IntN(2)]
+	lines := []string{pieces[b.IntN(3)], b.text()}[:1+b.IntN(2)] // of two headers often the same
 	return credential{fmt.Sprintf("%q", lines), "", "", func(r *http.Request) { r.Header[name] = lines }}
 }
 
