@@ -46,6 +46,7 @@ type tenure struct {
 	ended   bool
 	adrift  bool // its followers wait for it no more
 	inTx    bool // a transaction of the caller's decides about it
+	astray  bool // a later one could not record it: whether that was committed, nobody knows
 	token   Token
 	granted time.Time // when, by this process's clock
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // A TxSettler is a Store that can settle in a transaction of its caller's, beside the caller's own rows.
@@ -12,8 +13,21 @@ type TxSettler interface {
 	// when tx commits, and never when tx does not. From then on until tx ends, Settle of the same operation waits for it.
 	//
 	// The error is ErrStale, which is an answer: nothing was written, and tx must not commit what belongs to the operation. So
-	// it is with every other error, such as ErrNoTx.
+	// it is with every other error, such as ErrNoTx. What the settlement does is what [Settlement.ApplyTx] says.
 	SettleTx(ctx context.Context, tx any, s Settlement) (Record, error)
+}
+
+// ApplyTx is Apply in a transaction of the caller's. It is ErrStale also when the claim has ended in the same way before: another
+// transaction may have been committed of which nobody has heard that, and this one must not do its work again.
+func (s Settlement) ApplyTx(cur Record, now time.Time) (Record, error) {
+	next, written, err := s.Apply(cur, now)
+	switch {
+	case err != nil:
+		return Record{}, err
+	case !written:
+		return Record{}, ErrStale
+	}
+	return next, nil
 }
 
 // ErrNoTx says that the store cannot record an outcome in that transaction: it is of a type that the store does not know, or
@@ -29,8 +43,9 @@ var ErrNoTx = errors.New("the store cannot record in this transaction")
 // Record has it. An operation whose tx was rolled back and of which nobody knows more (MarkUnknown) is released: its effect was
 // in tx.
 //
-// After an error tx must be rolled back. ErrStale says that the claim was taken over or has ended. A transaction that was
-// rolled back may be tried again, with FinishTx.
+// After an error tx must be rolled back. ErrStale says that the claim was taken over, or has ended: be it by a transaction before
+// this one of whose commit nobody has heard. So whatever became of a transaction, another may be tried, with FinishTx; in each it
+// is called once.
 //
 // FinishTx of a nil Attempt, which [FromContext] returns where nothing is protected, does nothing and returns nil.
 func (a *Attempt) FinishTx(ctx context.Context, tx any, o Outcome) error {
@@ -76,17 +91,21 @@ func (t *tenure) owns() bool {
 }
 
 // delegate notes whether it is a transaction that decides about the claim. One in which nothing could be recorded does not: if
-// it is committed all the same, nobody knows.
-func (t *tenure) delegate(inTx bool) {
+// it is committed all the same, nobody knows, unless one before it was.
+func (t *tenure) delegate(recorded bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.inTx = inTx
+	t.inTx, t.astray = t.inTx || recorded, !recorded
 }
 
 // afterTx ends a claim about which a transaction decides: the settlement comes true if it was rolled back. The store lets it
 // wait until then.
 func (a *Attempt) afterTx(ctx context.Context, s *Settlement) (Record, error) {
-	if s.Ending == Undecided {
+	rolledBack := Released
+	if a.tenure.astray {
+		rolledBack = Undecided
+	}
+	if s.Ending == Undecided && rolledBack == Released {
 		s.Ending, s.Outcome = Released, nil
 	}
 	next, err := a.guard.settle(ctx, *s)
@@ -99,7 +118,7 @@ func (a *Attempt) afterTx(ctx context.Context, s *Settlement) (Record, error) {
 	}
 	if err != nil && !errors.Is(err, ErrStale) {
 		// It may be that the transaction's outcome is there. So what is tried again must not be shown to anybody meanwhile.
-		s.Ending, s.Outcome = Released, nil
+		s.Ending, s.Outcome = rolledBack, nil
 	}
 	return next, err
 }

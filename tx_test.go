@@ -38,8 +38,8 @@ func (s *transactional) SettleTx(ctx context.Context, tx any, e refrain.Settleme
 	if err != nil {
 		return refrain.Record{}, err
 	}
-	next, _, err := e.Apply(cur, time.Now())
-	if err == nil && t.settled == nil {
+	next, err := e.ApplyTx(cur, time.Now())
+	if err == nil {
 		s.open <- struct{}{}
 		t.settled = &e
 	}
@@ -130,6 +130,52 @@ func TestRolledBackOutcomeNeverWas(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTransactionAfterACommitThatNobodyHeardOf tries again what has been committed: that transaction must not commit, and the
+// operation is done as the first has it, whatever the owner says.
+func TestTransactionAfterACommitThatNobodyHeardOf(t *testing.T) {
+	t.Parallel()
+	for name, end := range endings {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, func(t *testing.T) {
+				s := newTransactional()
+				g := guard(t, s, refrain.Config{})
+				a := begin(t, g, operation("k"), refrain.Run)
+				tx := s.begin()
+				finishTx(t, a, tx, "paid")
+				tx.commit(t)
+				err := a.FinishTx(t.Context(), s.begin(), refrain.Outcome{Status: 201, Body: []byte("paid twice")})
+				if !errors.Is(err, refrain.ErrStale) {
+					t.Fatalf("FinishTx in another transaction: got error %v, want %v", err, refrain.ErrStale)
+				}
+				if err := end(a); err != nil || a.Record.State != refrain.StateDone || !a.InTx() {
+					t.Errorf("got error %v of the ending and a record %v, want it done as committed", err, a.Record.State)
+				}
+				replayed(t, g, operation("k"), "paid")
+			})
+		})
+	}
+}
+
+// TestTransactionThatGoesAstray rolls back the transaction that recorded, and tries one that cannot: of that nobody knows whether it
+// was committed.
+func TestTransactionThatGoesAstray(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := newTransactional()
+		g := guard(t, s, refrain.Config{})
+		a := begin(t, g, operation("k"), refrain.Run)
+		tx := s.begin()
+		finishTx(t, a, tx, "paid")
+		tx.rollback()
+		if err := a.FinishTx(t.Context(), "another database's", refrain.Outcome{}); !errors.Is(err, refrain.ErrNoTx) {
+			t.Fatalf("got error %v, want %v", err, refrain.ErrNoTx)
+		}
+		if err := a.MarkUnknown(t.Context(), nil); err != nil || a.Record.State != refrain.StateUnknown {
+			t.Errorf("got error %v and a record %v, want it unknown", err, a.Record.State)
+		}
+		begin(t, g, operation("k"), refrain.Unknown)
+	})
 }
 
 // TestEndingWaitsForTheTransaction ends the attempt while the transaction is open: what is true shows when it ends.

@@ -41,8 +41,8 @@ func (s *Store) settleTx(ctx context.Context, given any, t *refrain.Settlement) 
 	if err != nil {
 		return refrain.Record{}, err
 	}
-	next, written, err := t.Apply(f.record(), f.now)
-	if err != nil || !written {
+	next, err := t.ApplyTx(f.record(), f.now)
+	if err != nil {
 		return next, err
 	}
 	for i, st := range s.moveFor(ctx, f, &next) {

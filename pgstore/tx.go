@@ -25,8 +25,8 @@ func (s *Store) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (ref
 	if err != nil {
 		return refrain.Record{}, fmt.Errorf("settling %v in a transaction: %w", e.ID, err)
 	}
-	next, written, err := e.Apply(seen.record(), seen.at)
-	if err == nil && written != seen.written {
+	next, err := e.ApplyTx(seen.record(), seen.at)
+	if seen.written != (err == nil) {
 		err = errNonsense
 	}
 	s.buckets.note(&e, &seen)

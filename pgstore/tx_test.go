@@ -74,13 +74,18 @@ func TestSettleTx(t *testing.T) {
 				if err := tx.exec("INSERT INTO " + schema + ".payment VALUES ('" + c.ID.String() + "')"); err != nil {
 					t.Fatal(err)
 				}
-				for range 2 { // the second time it recognises itself
-					if r, err := s.SettleTx(within(t), tx.tx, finish(&c, "paid")); err != nil || r.State != refrain.StateDone ||
-						r.Token != c.Token || r.Fence == 0 || !r.Forget.After(r.Retain) {
-						t.Fatalf("%s, %s: got %+v, error %v", name, isolation, r, err)
-					}
+				if r, err := s.SettleTx(within(t), tx.tx, finish(&c, "paid")); err != nil || r.State != refrain.StateDone ||
+					r.Token != c.Token || r.Fence == 0 || !r.Forget.After(r.Retain) {
+					t.Fatalf("%s, %s: got %+v, error %v", name, isolation, r, err)
 				}
 				ended(t, s, &c, tx, commits)
+				tried := begin(isolation) // by who has not heard of it
+				if _, err := s.SettleTx(within(t), tried.tx, finish(&c, "paid twice")); !errors.Is(err, refrain.ErrStale) {
+					t.Errorf("%s, %s: in another transaction got error %v, want %v", name, isolation, err, refrain.ErrStale)
+				}
+				if err := tried.rollback(); err != nil {
+					t.Fatal(err)
+				}
 				want := map[bool]int{true: 1}[commits]
 				got := query[int](t, url, "SELECT count(*) FROM "+schema+".payment WHERE key = $1", c.ID.String())
 				if got != want {

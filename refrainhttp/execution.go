@@ -148,9 +148,12 @@ func (e *execution) record(c *capture) {
 func (e *execution) settle(end *ending) {
 	e.settled, e.class = true, end.class
 	err := end.settle(e, e.attempt)
-	if err == nil && e.attempt.InTx() { // the transaction has decided
-		if e.class = Final; e.attempt.Record.State == refrain.StateAbsent {
+	if err == nil && e.attempt.InTx() { // the transaction has decided, if it could
+		switch e.attempt.Record.State {
+		case refrain.StateAbsent:
 			e.class = Release
+		case refrain.StateDone, refrain.StateExpired:
+			e.class = Final
 		}
 	}
 	switch {

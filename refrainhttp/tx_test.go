@@ -2,7 +2,9 @@ package refrainhttp_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -15,14 +17,18 @@ type transaction struct{ commits bool }
 
 // SettleTx makes faultyStore a refrain.TxSettler: of a transaction that commits everybody sees what it settled.
 func (f *faultyStore) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (refrain.Record, error) {
-	if tx.(transaction).commits {
-		return f.Store.Settle(ctx, e)
+	t, ok := tx.(transaction)
+	if !ok {
+		return refrain.Record{}, refrain.ErrNoTx
 	}
 	cur, err := f.Get(ctx, e.ID)
 	if err != nil {
 		return refrain.Record{}, err
 	}
-	next, _, err := e.Apply(cur, time.Now())
+	next, err := e.ApplyTx(cur, time.Now())
+	if err == nil && t.commits {
+		return f.Store.Settle(ctx, e)
+	}
 	return next, err
 }
 
@@ -63,6 +69,42 @@ func TestCommittedAnswerIsGiven(t *testing.T) {
 			t.Errorf("without a key: got %s, want the handler's %d", r, status)
 		}
 	}
+}
+
+// TestAnswerOfTheFirstCommit has a handler try again what was committed, as it has not heard of that, and give up.
+func TestAnswerOfTheFirstCommit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, oneRoute(atOnce()), func(w http.ResponseWriter, r *http.Request) {
+		finishesIn(t, transaction{commits: true}, 500)(httptest.NewRecorder(), r)
+		err := refrain.FromContext(r.Context()).FinishTx(r.Context(), transaction{commits: true}, refrain.Outcome{})
+		if !errors.Is(err, refrain.ErrStale) {
+			t.Errorf("FinishTx in another transaction: got error %v, want %v", err, refrain.ErrStale)
+		}
+		http.Error(w, "not paid, try again", http.StatusInternalServerError)
+	})
+	first := s.do(post("k", "{}"))
+	if first.code != 201 || first.body != "recorded" || first.status() != "executed" {
+		t.Errorf("got %s, want the recorded answer", first)
+	}
+	s.same(first, s.do(post("k", "{}")))
+	s.ran(1)
+}
+
+// TestUnknownAfterTransactions has a handler whose first transaction is rolled back, and the second refused.
+func TestUnknownAfterTransactions(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, oneRoute(atOnce()), func(w http.ResponseWriter, r *http.Request) {
+		finishesIn(t, transaction{}, 500)(httptest.NewRecorder(), r)
+		err := refrain.FromContext(r.Context()).FinishTx(r.Context(), "another database's", refrain.Outcome{})
+		if !errors.Is(err, refrain.ErrNoTx) {
+			t.Errorf("FinishTx: got error %v, want %v", err, refrain.ErrNoTx)
+		}
+		http.Error(w, "who knows", http.StatusInternalServerError)
+	})
+	if r := s.do(post("k", "{}")); r.code != 500 || r.status() != "unknown" {
+		t.Errorf("got %s, want it unknown", r)
+	}
+	s.ran(1)
 }
 
 func TestRolledBackAnswerIsClassified(t *testing.T) {

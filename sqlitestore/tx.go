@@ -45,8 +45,8 @@ func (s *Store) settleTx(ctx context.Context, tx *sql.Tx, e *refrain.Settlement)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return refrain.Record{}, unavailable(err)
 	}
-	next, written, err := e.Apply(s.decode(e.ID, w), s.now(recorded))
-	if err != nil || !written {
+	next, err := e.ApplyTx(s.decode(e.ID, w), s.now(recorded))
+	if err != nil {
 		return next, err
 	}
 	if next.State == refrain.StateAbsent {

@@ -127,8 +127,11 @@ func TestTransactionDecides(t *testing.T) {
 	if n := a.payments(); n != 1 || string(d.Record.Outcome.Body) != "paid" {
 		t.Errorf("after the commit: got %d payments and the outcome %q", n, d.Record.Outcome.Body)
 	}
-	if _, err := a.store.SettleTx(t.Context(), a.begin(), finished(id, refrain.NewToken())); !errors.Is(err, refrain.ErrStale) {
-		t.Errorf("a stranger's token: got error %v, want %v", err, refrain.ErrStale)
+	late := a.begin()
+	for name, token := range map[string]refrain.Token{"a stranger's": refrain.NewToken(), "who has not heard of the commit": token} {
+		if _, err := a.store.SettleTx(t.Context(), late, finished(id, token)); !errors.Is(err, refrain.ErrStale) {
+			t.Errorf("%s token: got error %v, want %v", name, err, refrain.ErrStale)
+		}
 	}
 }
 

@@ -202,6 +202,13 @@ func (v *victim) commit(t *testing.T, toxic string) {
 	if err != nil && !errors.Is(err, refrain.ErrStale) {
 		t.Fatal(err)
 	}
+	err = until(t, func(context.Context) error { // who has not heard what became of it tries again
+		_, err := v.begin(t, &finish)
+		return err
+	})
+	if !errors.Is(err, refrain.ErrStale) {
+		t.Errorf("in another transaction: got error %v, want %v", err, refrain.ErrStale)
+	}
 	r, err := v.direct.Get(t.Context(), c.ID)
 	if err != nil {
 		t.Fatal(err)
