@@ -36,14 +36,22 @@ func (s *Store) Audit(ctx context.Context) ([]refrain.Remark, error) {
 	if err == nil {
 		now, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[settings])
 	}
+	var lost []loss
+	if err == nil {
+		lost, err = s.losses(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("auditing: %w", s.fault(err))
 	}
 	tier := now.tier()
 	s.tier.Store(&tier)
-	return append([]refrain.Remark{
+	all := append([]refrain.Remark{
 		{Grade: refrain.GradeOK, Subject: "postgres", Text: fmt.Sprintf("version %s, tier %s", now.Version, tier)},
-	}, now.remarks()...), nil
+	}, now.remarks()...)
+	for _, l := range lost {
+		all = append(all, l.remark(s.cfg.Schema))
+	}
+	return all, nil
 }
 
 // waits reports whether a commit waits for a standby that a failover would choose.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -145,6 +146,54 @@ func TestBucketLost(t *testing.T) {
 	run(t, s.pool.Config().ConnString(), fmt.Sprintf(`DELETE FROM %[1]s.bucket b
 		WHERE of = 'done' AND NOT EXISTS (SELECT FROM %[1]s.done d WHERE d.id = '' AND d.bucket = b.bucket)`, s.cfg.Schema))
 	replays(t, s, c, "paid")
+}
+
+// TestAuditNamesWhatIsLost takes one thing after the other from buckets. The audit says which bucket lacks what, and what it says that
+// an operator may do helps.
+func TestAuditNamesWhatIsLost(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	url, c := s.pool.Config().ConnString(), settled(t, s, time.Hour, time.Hour)
+	table := func(of string) string {
+		return query[string](t, url, fmt.Sprintf(`SELECT format('%%s_%%s_%%s', of, bucket >> 40, bucket & ((1::bigint << 40) - 1))
+			FROM %s.bucket WHERE of = $1 ORDER BY bucket DESC LIMIT 1`, s.cfg.Schema), of)
+	}
+	for _, loses := range []struct{ of, what, sql string }{
+		{"outcome", table("outcome"), "DELETE FROM %s.%s WHERE fence = 0"},
+		{"done", "line of bucket", "DELETE FROM %[1]s.bucket WHERE of = 'done'"},
+		{"done", table("done"), "DROP TABLE %s.%s"},
+	} {
+		if lost := faults(t, s); len(lost) != 0 {
+			t.Fatalf("before anything is lost: %q", lost)
+		}
+		run(t, url, fmt.Sprintf(loses.sql, s.cfg.Schema, table(loses.of)))
+		lost := faults(t, s)
+		if len(lost) == 0 || !strings.Contains(strings.Join(lost, "\n"), loses.what) {
+			t.Fatalf("%s: got %q, want it named", loses.what, lost)
+		}
+		if _, err := s.Get(within(t), c.ID); loses.of == "done" && !isUnavailable(err) {
+			t.Errorf("%s: got error %v, want what the audit says", loses.what, err)
+		}
+		for _, text := range lost {
+			run(t, url, text[strings.LastIndex(text, ": ")+2:])
+		}
+		done(t, s, "next")
+	}
+}
+
+// faults returns what the audit finds to be wrong.
+func faults(t *testing.T, s *Store) (all []string) {
+	t.Helper()
+	remarks, err := s.Audit(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range remarks {
+		if r.Grade == refrain.GradeFault && r.Subject == "buckets" {
+			all = append(all, r.Text)
+		}
+	}
+	return all
 }
 
 // TestNewBuckets has several processes use many new buckets while they are made. A server process may not know of one of them at
