@@ -58,7 +58,7 @@ func (f *filter) mayHave(id *refrain.ID) bool {
 			return true
 		}
 	}
-	return false
+	return !f.complete.Load() // or it was dropped meanwhile, and these were not all chunks
 }
 
 // add makes the filter know the operation. A filter that would take too much memory knows nothing from then on.

@@ -69,3 +69,35 @@ func TestFilterLimit(t *testing.T) {
 		t.Error("a filter that is too large says no")
 	}
 }
+
+// TestFilterDropped asks a filter about what it knows while it gets too large. Under the race detector it hardly misses the
+// moment.
+func TestFilterDropped(t *testing.T) {
+	t.Parallel()
+	for range 1_000 {
+		var bytes atomic.Int64
+		bytes.Store(filterLimit)
+		f := newFilter(&bytes)
+		f.chunks.Store(&[]chunk{make(chunk, 1)})
+		f.left = 1
+		f.finish()
+		known, next := refrain.ID{1}, refrain.ID{2}
+		f.add(&known)
+		asking, asked := make(chan struct{}), make(chan bool)
+		go func() {
+			close(asking)
+			for f.complete.Load() {
+				if !f.mayHave(&known) {
+					asked <- false
+					return
+				}
+			}
+			asked <- true
+		}()
+		<-asking
+		f.add(&next)
+		if !<-asked {
+			t.Fatal("a filter says no of what was added")
+		}
+	}
+}
