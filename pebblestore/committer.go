@@ -238,10 +238,14 @@ func (c *committer) answerer() {
 	for {
 		select {
 		case g, more := <-c.synced:
-			if !more {
-				return
+			if more {
+				c.finish(g)
+				continue
 			}
-			c.finish(g)
+			if err := c.store.fault.Err(); err != nil { // which the syncer has seen first
+				c.abandon(err)
+			}
+			return
 		case <-c.store.fault.dead:
 			c.abandon(c.store.fault.err)
 			return

@@ -106,3 +106,38 @@ func TestFatalf(t *testing.T) {
 		t.Errorf("Close: got error %v, want %v", err, errBroken)
 	}
 }
+
+// TestFaultSeenBySyncer has the syncer end because of a fault while the answerer is busy: whoever waits is answered all the same,
+// whichever of the two the answerer then sees first.
+func TestFaultSeenBySyncer(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, "db", Config{FS: vfs.NewMem()})
+	defer s.Close()
+	var committers [20]*committer
+	var waiting [len(committers)]*request
+	for i := range committers {
+		c := newClaim()
+		r := &request{id: c.ID, claim: &c, done: make(chan struct{}, 1)}
+		var err error
+		if r.seen, err = s.look(r.id); err != nil {
+			t.Fatal(err)
+		}
+		committers[i], waiting[i] = newCommitter(s, uint64(i+2)), r
+		if taken, _, err := committers[i].take(r); !taken {
+			t.Fatalf("a request was not taken: %v", err)
+		}
+	}
+	fault := s.fault.fail(errBroken)
+	for i, c := range committers {
+		c.syncer()
+		c.answerer()
+		select {
+		case <-waiting[i].done:
+			if !errors.Is(waiting[i].err, fault) {
+				t.Fatalf("got error %v, want %v", waiting[i].err, fault)
+			}
+		default:
+			t.Fatal("a request waits for ever")
+		}
+	}
+}
