@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,6 +128,29 @@ func TestCloseTriesOnceMore(t *testing.T) {
 		other := guard(t, store, refrain.Config{})
 		for i := range outcomes {
 			replayed(t, other, operation(string(rune('A'+i))), "paid")
+		}
+	})
+}
+
+// TestCloseDoesNotWaitToForget closes a guard that has many keys to forget and a store that does not answer: what time there is
+// belongs to the outcomes.
+func TestCloseDoesNotWaitToForget(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := newFaulty()
+		g := guard(t, store, refrain.Config{})
+		var keys []string
+		for i := range 100 {
+			keys = append(keys, string(rune('A'+i)))
+			finish(t, begin(t, g, operation(keys[i]), refrain.Run), "paid")
+		}
+		owner := begin(t, g, operation("last"), refrain.Run)
+		store.fail(hangs)
+		g.Forget(operation("").Scope, slices.Values(keys))
+		_ = owner.Finish(t.Context(), refrain.Outcome{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := g.Close(ctx); !errors.Is(err, refrain.ErrUnrecorded) || ctx.Err() != nil {
+			t.Errorf("Close: got error %v, and the time is up: %v; want %v, and time left", err, ctx.Err(), refrain.ErrUnrecorded)
 		}
 	})
 }

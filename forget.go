@@ -11,7 +11,8 @@ import (
 // sees to it in another way that none is run again. An operation in any other state stays as it is, and so does what the store
 // does not forget, which is logged.
 //
-// It waits for nothing: a store that takes its time forgets behind the caller's back. Close waits for that.
+// It waits for nothing: a store that takes its time forgets behind the caller's back. Close waits for that, unless the store is
+// away.
 func (g *Guard) Forget(scope Scope, keys iter.Seq[string]) {
 	if !g.enter() {
 		return
@@ -29,8 +30,13 @@ func (g *Guard) forget(scope *Scope, keys iter.Seq[string]) {
 	var room [256]byte
 	names := g.identity.names(room[:0], scope)
 	for key := range keys {
-		if err := g.forgetOne(sha256.Sum256(appendString(names, key))); err != nil {
-			g.log.Warn("operation is kept that could be forgotten", "route", scope.Route, "err", err)
+		err := g.forgetOne(sha256.Sum256(appendString(names, key)))
+		if err == nil {
+			continue
+		}
+		g.log.Warn("operation is kept that could be forgotten", "route", scope.Route, "err", err)
+		if g.closed() {
+			return // each of the others would take as long
 		}
 	}
 }
