@@ -50,7 +50,7 @@ func encodeFrame(f frame) []byte {
 // decodeFrame decodes the frame at the start of b and returns how many bytes it takes. A frame that a crash cut short is
 // errTorn: it ends with the file, or the file had grown and its last bytes had not arrived.
 func decodeFrame(b []byte) (f frame, n int, err error) {
-	if len(b) < prefixSize || allZero(b) {
+	if len(b) < prefixSize || allZero(b[prefixSize:]) { // no entry is all zeros
 		return f, 0, errTorn
 	}
 	if crc32.Checksum(b[:4], castagnoli) != binary.LittleEndian.Uint32(b[4:]) {

@@ -84,7 +84,8 @@ func TestTornTailIsDropped(t *testing.T) {
 	for cut := range two {
 		for name, tail := range map[string][]byte{
 			"cut":   two[:cut],
-			"zeros": append(bytes.Clone(two[:0]), make([]byte, cut)...),
+			"zeros": make([]byte, cut),
+			"grown": append(bytes.Clone(two[:cut]), make([]byte, len(two)-cut)...),
 		} {
 			dir := t.TempDir()
 			write(t, dir, append(bytes.Clone(one), tail...))
