@@ -23,3 +23,13 @@ func (g *Guard) Probed() int {
 	defer g.probes.mu.Unlock()
 	return g.probes.order.Len()
 }
+
+// MarkBytes returns how long the scopes are whose marks are remembered.
+func (g *Guard) MarkBytes() (n int) {
+	g.marks.mu.Lock()
+	defer g.marks.mu.Unlock()
+	for s := range g.marks.seen {
+		n += len(s.Principal) + len(s.Route)
+	}
+	return n
+}

@@ -3,8 +3,10 @@ package refrain_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -287,6 +289,24 @@ func TestMarkHasMovedTwice(t *testing.T) {
 			t.Errorf("got the mark %d, want 3", mark)
 		}
 	})
+}
+
+// TestMarksOfLongScopes raises the marks of callers with credentials as long as a header may be.
+func TestMarksOfLongScopes(t *testing.T) {
+	t.Parallel()
+	g := guard(t, memstore.New(memstore.Config{}), refrain.Config{})
+	credential := strings.Repeat("x", 60<<10)
+	for i := range 500 {
+		scope := refrain.Scope{Principal: fmt.Sprint(credential, i)}
+		for range 2 {
+			if _, mark := raise(t, g, scope, 7); mark != 7 {
+				t.Fatalf("got the mark %d, want 7", mark)
+			}
+		}
+		if n := g.MarkBytes(); n == 0 || n > 8<<20 {
+			t.Fatalf("got %d bytes of scopes after %d of them, want some, and not many", n, i+1)
+		}
+	}
 }
 
 // TestForget forgets what is done, and leaves what runs.

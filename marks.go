@@ -6,13 +6,15 @@ import (
 	"sync"
 )
 
-// maxMarks bounds how many marks are remembered. All are dropped when there are more: looking anew costs little.
-const maxMarks = 4096
+// maxMarkBytes bounds the memory for marks that are remembered: a scope may be as long as a request's header. All are dropped
+// when there are more: looking anew costs little.
+const maxMarkBytes = 8 << 20
 
 // marks remember where this process saw marks last, so that whether one has moved since is told by two reads.
 type marks struct {
-	mu   sync.Mutex
-	seen map[Scope]*sighting
+	mu    sync.Mutex
+	seen  map[Scope]*sighting
+	bytes int // of what is in seen
 }
 
 // A sighting is where a mark was at some moment.
@@ -33,10 +35,16 @@ func (m *marks) of(s *Scope) *sighting {
 
 func (m *marks) keep(s *Scope, seen *sighting) {
 	own := Scope{Principal: strings.Clone(s.Principal), Route: strings.Clone(s.Route)} // not with the request that it is a part of
+
+	const overhead = 256 // with its place in the map
+	size := overhead + len(own.Principal) + len(own.Route)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.seen == nil || len(m.seen) >= maxMarks {
-		m.seen = make(map[Scope]*sighting)
+	if _, known := m.seen[own]; !known {
+		m.bytes += size
+	}
+	if m.seen == nil || m.bytes > maxMarkBytes {
+		m.seen, m.bytes = make(map[Scope]*sighting), size
 	}
 	m.seen[own] = seen
 }
