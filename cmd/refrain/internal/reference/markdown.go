@@ -55,9 +55,14 @@ func section(c *refrainhttp.Contract) string {
 		}
 	}
 	b.WriteString("\n| status | code | what to send next |\n|---|---|---|\n")
+	rows := make([]string, 0, len(c.Problems))
 	for _, p := range c.Problems {
-		fmt.Fprintf(b, "| %d | `%s` | %s |\n", p.Status, p.Code, next(p.Advice))
+		row := fmt.Sprintf("| %d | `%s` | %s |\n", p.Status, p.Code, next(p.Advice))
+		if !slices.Contains(rows, row) { // a dialect may word two problems alike
+			rows = append(rows, row)
+		}
 	}
+	b.WriteString(strings.Join(rows, ""))
 	return b.String()
 }
 
@@ -197,10 +202,14 @@ func failures(c *refrainhttp.Contract) string {
 }
 
 func released(c *refrainhttp.Contract) string {
-	if len(c.Answers.Released) == 0 {
+	all := slices.Clone(c.Answers.Released)
+	if !slices.Contains(slices.Concat(c.Answers.Kept, all, c.Answers.Unknown), "503") {
+		all = append(all, "503 with `Retry-After`") // the one case that no list says
+	}
+	if len(all) == 0 {
 		return ""
 	}
-	return "Nothing happened, a retry runs: " + list(c.Answers.Released) + "."
+	return "Nothing happened, a retry runs: " + list(all) + "."
 }
 
 func unknown(c *refrainhttp.Contract) string {

@@ -112,3 +112,36 @@ func TestUnknownOperations(t *testing.T) {
 		}
 	}
 }
+
+// TestReleasedAnswers: a 503 with Retry-After is one of them, unless the contract names 503.
+func TestReleasedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name                    string
+		kept, released, unknown []string
+		want                    string
+	}{
+		{"classes", []string{"2xx"}, []string{"429"}, []string{"5xx"}, "a retry runs: 429, 503 with `Retry-After`.\n"},
+		{"no list", []string{"2xx"}, nil, []string{"5xx"}, "a retry runs: 503 with `Retry-After`.\n"},
+		{"kept", []string{"2xx", "503"}, []string{"429"}, nil, "a retry runs: 429.\n"},
+		{"released", nil, []string{"429", "503"}, nil, "a retry runs: 429, 503.\n"},
+	} {
+		c := refrainhttp.Contract{Match: "POST /a", Unknown: "hold"}
+		c.Answers.Kept, c.Answers.Released, c.Answers.Unknown = test.kept, test.released, test.unknown
+		var page bytes.Buffer
+		if err := Markdown(&page, []refrainhttp.Contract{c}); err != nil || !strings.Contains(page.String(), test.want) {
+			t.Errorf("%s: got %v and\n%s\nwant %q in it", test.name, err, &page, test.want)
+		}
+	}
+}
+
+// TestEachProblemOnce, though a dialect words several alike.
+func TestEachProblemOnce(t *testing.T) {
+	t.Parallel()
+	var page bytes.Buffer
+	row := refrainhttp.ProblemContract{Code: "unknown", Status: 500, Advice: "same-key"}
+	err := Markdown(&page, []refrainhttp.Contract{{Match: "POST /a", Unknown: "hold", Problems: []refrainhttp.ProblemContract{row, row}}})
+	if n := strings.Count(page.String(), "| 500 | `unknown` |"); err != nil || n != 1 {
+		t.Errorf("got %d rows and error %v, want one row", n, err)
+	}
+}
