@@ -41,7 +41,7 @@ func (s *Store) lockDir() (io.Closer, error) {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	case err != nil:
-		return nil, fmt.Errorf("it is in use by another process: %w", err)
+		return nil, fmt.Errorf("it is in use by another process; end that one, or use another directory: %w", err)
 	}
 	return lock, nil
 }

@@ -124,7 +124,7 @@ func (x *exchange) identify() refusal {
 		}
 	}
 	if has && x.plan.sequence != nil && !x.caller.private() {
-		return refusal{kind: problemKeyInvalid, detail: "A number counts for one caller, and the request does not say whose it is."}
+		return refusal{kind: problemKeyInvalid, detail: "A sequence number belongs to one caller, and the request does not say to which. Send the caller's credential with it."}
 	}
 	if x.plan.firstSent == "" {
 		return refusal{}

@@ -15,7 +15,7 @@ import (
 func NewOutcome(status int, h http.Header, body []byte) (refrain.Outcome, error) {
 	switch {
 	case status < 200 || status > 599:
-		return refrain.Outcome{}, fmt.Errorf("status %d is none of a final answer; 200 to 599 are", status)
+		return refrain.Outcome{}, fmt.Errorf("status %d cannot end an operation; use one from 200 to 599", status)
 	case len(body) > 0 && !bodyAllowed(status):
 		return refrain.Outcome{}, fmt.Errorf("an answer with status %d has no body", status)
 	}

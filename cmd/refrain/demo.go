@@ -24,7 +24,8 @@ bare run, which has no proxy, every connection is cut). Then the ledger is count
 It needs no network and no root, takes about ten seconds and leaves nothing behind.
 
 The exit status is 1 if behind Refrain anything was charged twice, lost, or neither
-charged nor reported, or if the storm was none.`,
+charged nor reported; and also if the storm was not one: if a fault did not happen, or
+the bare run charged nothing twice.`,
 		Example: `  refrain demo
   refrain demo --json
   refrain demo --keep

@@ -19,10 +19,10 @@ func newDocs(env environment) *cobra.Command {
 		Short: "Write what the API's clients must know",
 		Long: `Docs writes the contract that the configuration makes with the API's clients: for each
 route where the key goes, what it is unique within, which answers are kept and for how
-long, and what the answers mean that are not the API's own. It is a page of Markdown,
+long, and what the answers mean that Refrain gives itself. It is a page of Markdown,
 or with --openapi an overlay (OpenAPI Overlay 1.0.0) for the API's description.
 
-A running proxy tells the same as JSON at /.well-known/idempotency.`,
+A running proxy gives the same as JSON at /.well-known/idempotency.`,
 		Example: `  refrain docs --config refrain.yaml > idempotency.md
   refrain docs --config refrain.yaml --openapi > idempotency.overlay.yaml`,
 		Args: exactly(),

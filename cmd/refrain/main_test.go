@@ -77,6 +77,11 @@ func TestEveryCommandHasHelpWithAnExample(t *testing.T) {
 		if got.status != statusGood || !strings.Contains(got.stdout, "Examples:\n  refrain ") || cmd.Short == "" {
 			t.Errorf("%s --help: got status %d and\n%s\nwant help with an example", cmd.CommandPath(), got.status, got.stdout)
 		}
+		for line := range strings.Lines(got.stdout) {
+			if strings.Count(line, "(default ") > 1 {
+				t.Errorf("%s --help: two defaults in %q", cmd.CommandPath(), line)
+			}
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ forgets all operations, and each would run again.`,
 		Args: exactly(),
 	}
 	s := newSettings(env, cmd, "store")
-	to := cmd.Flags().Int("to", -1, "the version to go to (default the one that this program needs)")
+	to := cmd.Flags().Int("to", 0, "the version to go to (default the one that this program needs)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runMigrate(cmd, s, *to) }
 	return cmd
 }

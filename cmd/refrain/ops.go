@@ -74,7 +74,7 @@ func newOpsList(env environment) *cobra.Command {
 	c := newConsole(env, cmd)
 	state := cmd.Flags().String("state", "unknown", "running, unknown, done, expired or all")
 	limit := cmd.Flags().Int("limit", 100, "how many at most, up to 1000")
-	after := cmd.Flags().String("after", "", "the ID behind which to go on")
+	after := cmd.Flags().String("after", "", "go on after this ID, which the page before named")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		client, err := c.client()
 		if err != nil {

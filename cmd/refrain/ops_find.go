@@ -15,17 +15,18 @@ func newOpsFind(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "find METHOD PATH",
 		Short: "Find the operation that a client's request stands for",
-		Long: `Find asks the running proxy which operation a request stands for: give it what holds the
-key and what says who the client is. With the ID that it tells, show and resolve go on.
-Values on a command line can be seen by others on this machine, and stay in the shell's
-history: @FILE in the place of a header's value or of the body reads it from a file.`,
+		Long: `Find asks the running proxy which operation a request stands for. Give it the part of the
+request that has the key, and the part that says who the client is; it prints the ID,
+which show, resolve and forget take. Others on this machine can see what is on a command
+line, and the shell keeps it: write @FILE in place of a header's value, or of the body,
+to have it read from a file.`,
 		Example: `  refrain ops find POST /charges -H 'Idempotency-Key: k1' -H 'Authorization: @token.txt'`,
 		Args:    exactly("METHOD", "PATH"),
 	}
 	c := newConsole(env, cmd)
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "a header of the request, as 'Name: value' or 'Name: @FILE'")
-	from := cmd.Flags().String("from", "", "the IP address that it came from, without a certificate, where that says whose it is")
-	body := cmd.Flags().String("body", "", "its body, where the key is in it: text, or @FILE")
+	from := cmd.Flags().String("from", "", "the IP address that it came from, if that says who the client is")
+	body := cmd.Flags().String("body", "", "its body, if the key is in it: text, or @FILE")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		asked, err := newFind(args[0], args[1], *headers)
 		if err != nil {

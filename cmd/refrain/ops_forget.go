@@ -19,16 +19,16 @@ func newOpsForget(env environment) *cobra.Command {
 		Long: `Forget removes an operation that is done or expired before its time, with its recorded
 answer. The next request with its key runs once more.
 
-It is refused if the operation has changed meanwhile. If you looked at it before with
-show, --fence says at what. Who, why and what go to the proxy's log.`,
+Give the fence that show printed as --fence: if the operation has changed since you looked
+at it, nothing is done. Who, why and what go to the proxy's log.`,
 		Example: `  refrain ops forget 5d41402abc4b2a76 --yes --fence 3 --reason 'the answer has personal data, INC-8'`,
 		Args:    exactly("ID"),
 	}
 	c := newConsole(env, cmd)
-	yes := cmd.Flags().Bool("yes", false, "the next request with its key runs once more, and shall")
-	reason := cmd.Flags().String("reason", "", "why; it goes to the log, and must hold no key")
-	by := cmd.Flags().String("by", "", "who; the name of the user who runs this unless given")
-	fence := cmd.Flags().Uint64("fence", 0, "of the operation as you looked at it; as it is now unless given")
+	yes := cmd.Flags().Bool("yes", false, "confirm that the next request with its key may run")
+	reason := cmd.Flags().String("reason", "", "why; it goes to the log, so it must not contain a key")
+	by := cmd.Flags().String("by", "", "who decided it (default the user who runs this)")
+	fence := cmd.Flags().Uint64("fence", 0, "as show printed it; refused if the operation has changed since (default as it is now)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case *reason == "":

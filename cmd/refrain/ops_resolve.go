@@ -20,8 +20,8 @@ func newOpsResolve(env environment) *cobra.Command {
 you give with --status, -H and --body, or word that it is done. With --did-not-happen,
 the next retry runs: be certain that it did not happen and is not under way.
 
-It is refused if the operation has changed meanwhile. If you looked at it before with
-show, --fence says at what. Who, why and what go to the proxy's log.`,
+Give the fence that show printed as --fence: if the operation has changed since you looked
+at it, nothing is done. Who, why and what go to the proxy's log.`,
 		Example: `  refrain ops resolve 5d41402abc4b2a76 --happened --status 201 -H 'Content-Type: application/json' \
       --body @charge.json --reason 'charge ch_7 is in the ledger, INC-7'
   refrain ops resolve 5d41402abc4b2a76 --did-not-happen --fence 3 --reason 'not in the ledger, INC-7'`,
@@ -79,9 +79,9 @@ func newWord(cmd *cobra.Command) *word {
 		status:   f.Int("status", 0, "the answer's status"),
 		headers:  f.StringArrayP("header", "H", nil, "a header of the answer, as 'Name: value'"),
 		body:     f.String("body", "", "the answer's body: text, or @FILE"),
-		reason:   f.String("reason", "", "why; it goes to the log, and must hold no key"),
-		by:       f.String("by", "", "who; the name of the user who runs this unless given"),
-		fence:    f.Uint64("fence", 0, "of the operation as you looked at it; as it is now unless given"),
+		reason:   f.String("reason", "", "why; it goes to the log, so it must not contain a key"),
+		by:       f.String("by", "", "who decided it (default the user who runs this)"),
+		fence:    f.Uint64("fence", 0, "as show printed it; refused if the operation has changed since (default as it is now)"),
 	}
 	return w
 }

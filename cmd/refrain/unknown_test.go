@@ -399,7 +399,7 @@ func TestOpsSayWhatIsWrong(t *testing.T) {
 	}{
 		{nowhere, "list", statusFault, "no proxy answers"},
 		{&process{t: t, admin: p.listen}, "list", statusFault, "not as a refrain proxy of this version does"},
-		{p, "list --state lost", statusFault, `"lost" is no state`},
+		{p, "list --state lost", statusFault, `"lost" is not a state; use running`},
 		{p, "show 00", statusFault, "an ID has 64 hexadecimal digits"},
 		{p, "show 0000000000000000", statusFault, "there is no such operation"},
 		{p, "show", statusMisuse, "missing ID"},

@@ -43,7 +43,7 @@ func buildVersion() build {
 func newVersion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Tell the version",
+		Short:   "Print the version",
 		Example: "  refrain version\n  refrain version --json",
 		Args:    exactly(),
 	}

@@ -102,8 +102,11 @@ func (d *decoder) syntax(err error) {
 	p := Problem{Origin: Origin{Source: d.source}, Text: err.Error()}
 	if e, ok := err.(yaml.Error); ok { //nolint:errorlint // the parser returns it bare
 		p.Text = "not YAML: " + e.GetMessage()
-		if strings.Contains(p.Text, "mapping value") {
+		switch {
+		case strings.Contains(p.Text, "mapping value"):
 			p.Text += "; a value that ends with a colon or contains one before a space needs quotes"
+		case strings.Contains(p.Text, "',' or ']' must be specified"):
+			p.Text += "; a value with braces in a list in brackets needs quotes"
 		}
 		p.Origin = d.place(e.GetToken())
 	}

@@ -102,7 +102,7 @@ func parseState(text string) (refrain.State, error) {
 			return s, nil
 		}
 	}
-	return 0, problem(http.StatusBadRequest, "bad-state", "%q is no state; there are running, unknown, done, expired, all", text)
+	return 0, problem(http.StatusBadRequest, "bad-state", "%q is not a state; use running, unknown, done, expired or all", text)
 }
 
 // next returns the ID behind another one.

@@ -35,6 +35,9 @@ func Audit(ctx context.Context, cfg *config.Config) ([]refrain.Remark, error) {
 // openShared opens a shared store. One on a server that does not answer is awaited.
 func openShared(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Storage, error) {
 	kept, err := journal.Open(cfg.Journal)
+	if errors.Is(err, journal.ErrInUse) {
+		err = fmt.Errorf("%w, with the field journal of the file", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", cfg.Store, err)
 	}

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
+	"github.com/refrain-dev/refrain/journal"
 )
 
 func open(dir string) (*Storage, error) {
@@ -130,5 +132,23 @@ func TestOneFileForSeveral(t *testing.T) {
 	}
 	if len(secrets[0]) != secretSize || !bytes.Equal(secrets[0], secrets[1]) {
 		t.Errorf("got secrets of %d and %d bytes, want the same of %d", len(secrets[0]), len(secrets[1]), secretSize)
+	}
+}
+
+// Two processes that were given one folder for their journals are told which field parts them.
+func TestOneJournalForTwoIsRefused(t *testing.T) {
+	t.Parallel()
+	url, err := config.ParseStore("sqlite:" + filepath.Join(t.TempDir(), "refrain.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, log := &config.Config{Store: url, Journal: t.TempDir()}, slog.New(slog.DiscardHandler)
+	first, err := Open(t.Context(), cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if _, err := Open(t.Context(), cfg, log); !errors.Is(err, journal.ErrInUse) || !strings.Contains(err.Error(), "the field journal") {
+		t.Errorf("got %v, want one that names the field journal", err)
 	}
 }
