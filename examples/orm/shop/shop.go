@@ -38,6 +38,7 @@ func Main(open Opener) {
 	if err != nil {
 		log.Fatal(err)
 	}
+	log.Print("payments API on http://localhost:8080")
 	server := &http.Server{Addr: "localhost:8080", Handler: handler, ReadHeaderTimeout: time.Minute}
 	log.Fatal(server.ListenAndServe())
 }
