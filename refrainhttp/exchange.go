@@ -124,7 +124,7 @@ func (x *exchange) identify() refusal {
 		}
 	}
 	if has && x.plan.sequence != nil && !x.caller.private() {
-		return refusal{kind: problemKeyInvalid, detail: "The request does not say whose number this is. Send it with the caller's credential."}
+		return refusal{kind: problemKeyInvalid, detail: "A number without a caller. Send it with the caller's credential."}
 	}
 	if x.plan.firstSent == "" {
 		return refusal{}
