@@ -134,12 +134,12 @@ func (s *Store) remarks(n *node) []refrain.Remark {
 	if why := n.wrong(s.target.kind); why != "" {
 		r.add(refrain.GradeFault, "settings", why)
 	}
-	switch evicted := n.number("evicted_keys"); {
-	case n.info["maxmemory_policy"] == "":
+	switch evicted, policy := n.number("evicted_keys"), n.info["maxmemory_policy"]; {
+	case policy == "":
 		r.add(refrain.GradeWarn, "eviction", "the server does not tell its maxmemory-policy: it has to be noeviction")
 	case evicted > 0:
 		r.add(refrain.GradeWarn, "eviction", fmt.Sprintf("%d keys were evicted since the server began: records may be lost", evicted))
-	default:
+	case policy == "noeviction":
 		r.add(refrain.GradeOK, "eviction", "maxmemory-policy noeviction")
 	}
 	if used, limit := n.number("used_memory"), n.number("maxmemory"); limit > 0 && used > limit/10*9 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,12 @@ func TestEvictionIsRefused(t *testing.T) {
 		_, err := Open(within(t), server.URL(), Config{})
 		if err == nil || !strings.Contains(err.Error(), policy) || !strings.Contains(err.Error(), "noeviction") {
 			t.Errorf("%s: got error %v, want it to say what to do", policy, err)
+		}
+		remarks, err := Inspect(within(t), server.URL(), Config{})
+		if err != nil || slices.ContainsFunc(remarks, func(r refrain.Remark) bool {
+			return r.Grade == refrain.GradeOK && strings.HasPrefix(r.Subject, "eviction")
+		}) {
+			t.Errorf("%s: got %v, error %v of the audit, want nothing good of eviction", policy, remarks, err)
 		}
 	}
 	call(t, server, "CONFIG", "SET", "maxmemory-policy", "noeviction")
