@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -13,24 +14,29 @@ import (
 )
 
 const (
-	tripAfter = 5 // calls in a row that went wrong
+	tripAfter = 5           // calls in a row that went wrong
+	silence   = time.Second // without any answer
 	coolDown  = time.Second
 )
 
-// A breaker is a store that refuses at once while the one behind it does not answer: after some calls in a row went wrong,
-// only one call a second is let through to find out whether it is back. So an outage costs a request no waiting.
+// A breaker is a store that refuses at once while the one behind it does not answer: after some calls in a row went wrong, and
+// nothing went right for a while, only one call a second is let through to find out whether it is back. So an outage costs a
+// request no waiting. A store of which a part is away, as a shard of a Cluster, goes on with the others.
 //
 // It changes nothing about what is true: a refused call was not made.
 type breaker struct {
 	refrain.Store
 
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
+	began   time.Time
+	heard   atomic.Int64 // when the store last answered, in nanoseconds since it began
 }
 
 func newBreaker(s refrain.Store, log *slog.Logger) *breaker {
-	return &breaker{s, gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	b := &breaker{Store: s, began: time.Now()}
+	b.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: "store", Timeout: coolDown,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter && b.silent() },
 		IsSuccessful: answered,
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			switch to {
@@ -41,8 +47,11 @@ func newBreaker(s refrain.Store, log *slog.Logger) *breaker {
 			case gobreaker.StateHalfOpen:
 			}
 		},
-	})}
+	})
+	return b
 }
+
+func (b *breaker) silent() bool { return time.Since(b.began)-time.Duration(b.heard.Load()) >= silence }
 
 // answered reports whether the store has said something, be it no.
 func answered(err error) bool {
@@ -55,7 +64,9 @@ func (b *breaker) try(call func() error) error {
 	if err != nil {
 		return fmt.Errorf("%w: it has not answered for a while", refrain.ErrUnavailable)
 	}
-	err = call()
+	if err = call(); answered(err) {
+		b.heard.Store(int64(time.Since(b.began)))
+	}
 	done(err)
 	return err
 }

@@ -76,6 +76,35 @@ func TestASilentStoreCostsNoWaiting(t *testing.T) {
 	})
 }
 
+// TestAPartOfTheStoreIsAway asks the part that is away again and again, and now and then the other: that one goes on.
+func TestAPartOfTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &fading{Store: memstore.New(memstore.Config{})}
+		defer store.Close()
+		b := newBreaker(store, slog.New(slog.DiscardHandler))
+		leaves := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 0)
+			defer cancel()
+			_, err := b.Claim(ctx, refrain.Claim{ID: randomID(), Token: refrain.NewToken(), Lease: time.Minute})
+			return err
+		}
+		for range 10 * coolDown / (silence / 2) {
+			store.ill = true
+			for range 3 * tripAfter {
+				if err := leaves(); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("got error %v of the part that is away", err)
+				}
+			}
+			store.ill = false
+			if _, err := asked(b); err != nil {
+				t.Fatalf("got error %v of the part that answers", err)
+			}
+			time.Sleep(silence / 2)
+		}
+	})
+}
+
 func TestRefusalsOfTheStoreAreAnswers(t *testing.T) {
 	t.Parallel()
 	store := memstore.New(memstore.Config{})
