@@ -30,8 +30,9 @@ func (p *partitions) alter(ctx context.Context, table, change string) error {
 	}
 	defer release(ctx, conn, "SET SESSION lock_wait_timeout = 2; DO RELEASE_LOCK("+name+")")
 	var resting bool
-	const look = "SELECT COALESCE(MAX(value), 0) > " + nowSQL + " FROM refrain_meta WHERE name = 'rest'"
-	if err := conn.QueryRowContext(ctx, look).Scan(&resting); err != nil {
+	// What would last for longer was noted before the server's clock was set back.
+	const look = "SELECT COALESCE(MAX(value), 0) - " + nowSQL + " BETWEEN 1 AND ? FROM refrain_meta WHERE name = 'rest'"
+	if err := conn.QueryRowContext(ctx, look, us(rest)).Scan(&resting); err != nil {
 		return err
 	}
 	if got.Int64 != 1 || resting {

@@ -43,6 +43,18 @@ func TestPartitionsOfTablesInUse(t *testing.T) {
 	}
 }
 
+// TestRestAfterClockStep has the server's clock set back after a change that was in vain.
+func TestRestAfterClockStep(t *testing.T) {
+	t.Parallel()
+	url := database(t, server(t))
+	exec(t, openPlain(t, url), "INSERT INTO refrain_meta VALUES ('rest', "+nowSQL+" + ?)", us(24*time.Hour))
+	s := openStore(t, url, Config{})
+	defer s.Close()
+	if _, ok := s.parts.covering(within(t), tableDone, time.Hour); !ok {
+		t.Error("a partition was not made, want one as soon as the rest is over")
+	}
+}
+
 // TestPartitionsThatOthersMake has operations end in partitions that one of four processes has just made, while all work and make
 // others. Every process sees at once that they are done.
 func TestPartitionsThatOthersMake(t *testing.T) {

@@ -30,7 +30,7 @@ import (
 
 // A Config says how a Store works. The zero Config works.
 type Config struct {
-	// Connections is how many connections to the server the store may have. If zero, 16.
+	// Connections is how many connections to the server the store may have, at least two. If zero, 16.
 	Connections int
 	// Timeout bounds what is sent to the server at once, however long its callers would wait. If zero, 10 seconds.
 	Timeout time.Duration
@@ -48,6 +48,9 @@ type Config struct {
 func (c *Config) setDefaults() {
 	if c.Connections == 0 {
 		c.Connections = 16
+	}
+	if c.Connections == 1 {
+		c.Connections = 2 // whoever sweeps holds one, and needs another meanwhile
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second

@@ -35,6 +35,16 @@ func TestSweepTakesAll(t *testing.T) {
 	}
 }
 
+// TestSweepWithOneConnection sweeps with as few connections as may be asked for.
+func TestSweepWithOneConnection(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, database(t, server(t)), Config{Connections: 1})
+	defer s.Close()
+	if err := s.sweepOnce(within(t)); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestASweepInVainHoldsNothing lets the time of a sweep run out while another connection of it waits. It does not keep the lock for
 // which the next one, of whatever process, would wait.
 func TestASweepInVainHoldsNothing(t *testing.T) {
