@@ -43,10 +43,9 @@ func (s *Store) Audit(ctx context.Context) ([]refrain.Remark, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auditing: %w", s.fault(err))
 	}
-	tier := now.tier()
-	s.tier.Store(&tier)
+	s.settings.Store(&now)
 	all := append([]refrain.Remark{
-		{Grade: refrain.GradeOK, Subject: "postgres", Text: fmt.Sprintf("version %s, tier %s", now.Version, tier)},
+		{Grade: refrain.GradeOK, Subject: "postgres", Text: fmt.Sprintf("version %s, tier %s", now.Version, now.tier())},
 	}, now.remarks()...)
 	for _, l := range lost {
 		all = append(all, l.remark(s.cfg.Schema))

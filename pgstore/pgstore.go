@@ -64,8 +64,9 @@ type Store struct {
 	calls  calls
 	name   [16]byte // of the store, wherever its database moves
 	salt   uint64   // of its advisory locks
-	tier   atomic.Pointer[refrain.Tier]
-	lost   atomic.Pointer[error] // why the store must not go on
+
+	settings atomic.Pointer[settings] // when they were last looked at
+	lost     atomic.Pointer[error]    // why the store must not go on
 
 	queue   *queue
 	readers chan struct{} // one for each that reads
@@ -139,7 +140,7 @@ func (s *Store) Secret(ctx context.Context) (secret []byte, err error) {
 }
 
 // Tier returns how strong the promise is, by the database's settings when they were last looked at.
-func (s *Store) Tier() refrain.Tier { return *s.tier.Load() }
+func (s *Store) Tier() refrain.Tier { return s.settings.Load().tier() }
 
 // Err returns why the store cannot go on, or nil: its schema is another than it was.
 func (s *Store) Err() error {

@@ -15,6 +15,8 @@ import (
 // isolation level, but under REPEATABLE READ and SERIALIZABLE it must not have begun before the claim was made or renewed last:
 // the server refuses it then, with a serialization failure.
 //
+// It is committed with the store's own synchronous_commit, if its own is less.
+//
 // Only what is finished can be settled so: whatever else becomes of an operation needs no transaction.
 func (s *Store) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (refrain.Record, error) {
 	if e.Ending != refrain.Finished || e.Instead != (refrain.Token{}) || e.Outcome == nil {
@@ -42,7 +44,7 @@ func (s *Store) settleIn(ctx context.Context, tx any, e *refrain.Settlement) (se
 	args := []any{
 		uuidText(s.name), s.lock(&e.ID), e.ID[:], e.Token[:], e.Retention.Microseconds(), e.Tombstone.Microseconds(),
 		widthFor(e.Retention), widthFor(e.Retention + e.Tombstone),
-		int32(e.Outcome.Status), e.Outcome.Omitted, notNull(e.Outcome.Meta), notNull(e.Outcome.Body),
+		int32(e.Outcome.Status), e.Outcome.Omitted, notNull(e.Outcome.Meta), notNull(e.Outcome.Body), s.settings.Load().Commit,
 	}
 	switch tx := tx.(type) {
 	case pgx.Tx:
@@ -55,7 +57,8 @@ func (s *Store) settleIn(ctx context.Context, tx any, e *refrain.Settlement) (se
 	var live *bool
 	var token, digest []byte
 	var at, fence, created, lease, retain, forget *int64
-	err = row.Scan(&seen.written, &at, &live, &token, &fence, &digest, &created, &lease, &retain, &forget)
+	var waits *string
+	err = row.Scan(&seen.written, &at, &live, &token, &fence, &digest, &created, &lease, &retain, &forget, &waits)
 	if err != nil {
 		return seen, err
 	}

@@ -59,6 +59,34 @@ func TestSettleTxInEveryMode(t *testing.T) {
 	}
 }
 
+// TestSettleTxIsAsDurableAsTheStore settles in transactions of an application that waits for less than the store does, or for more.
+func TestSettleTxIsAsDurableAsTheStore(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	s := openStore(t, url, Config{Schema: schema})
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		for theirs, want := range map[string]string{
+			"off": "on", "local": "on", "remote_write": "on", "on": "on", "remote_apply": "remote_apply",
+		} {
+			c := newClaim()
+			claims(t, s, c, refrain.Run)
+			tx := begins(t, url, mode)
+			if _, err := tx.Exec(within(t), "SET LOCAL synchronous_commit = "+theirs); err != nil {
+				t.Fatal(err)
+			}
+			settles(t, s, tx, &c)
+			var got string
+			if err := tx.QueryRow(within(t), "SHOW synchronous_commit").Scan(&got); err != nil || got != want {
+				t.Errorf("%s: got %q, error %v, want %q", theirs, got, err, want)
+			}
+			if err := tx.Commit(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			replays(t, s, c, "paid")
+		}
+	}
+}
+
 // TestSettleTxOpensBuckets settles in transactions alone: from the first on there are buckets for what they settle.
 func TestSettleTxOpensBuckets(t *testing.T) {
 	t.Parallel()

@@ -37,10 +37,17 @@ func callsIn(schema string) calls {
 		renew:  sightings("renew", "($1, $2, $3, $4, $5)"),
 		find:   sightings("find", "($1, $2)"),
 		list:   fmt.Sprintf(listQuery, in("known"), in("clock"), in("all_of_done")),
-		settleTx: "SELECT written, at, live, k_token, fence, fingerprint, created, lease, retain, forget FROM " + in("settle_tx") +
-			"($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		settleTx: "SELECT written, at, live, k_token, fence, fingerprint, created, lease, retain, forget, " + asDurable + " FROM " +
+			in("settle_tx") + "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 	}
 }
+
+// asDurable has the application's commit wait for no less than the store's own: everybody takes what it records for as durable.
+const (
+	asDurable = "CASE WHEN array_position(" + durable + ", current_setting('synchronous_commit')) < array_position(" + durable +
+		", $13::text) THEN set_config('synchronous_commit', $13::text, true) END"
+	durable = "ARRAY['off', 'local', 'remote_write', 'on', 'remote_apply']"
+)
 
 // params are the parameters of a call.
 type params struct {
