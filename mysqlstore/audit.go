@@ -78,6 +78,8 @@ func (s *settings) remarkBinlog(add func(refrain.Grade, string, string, ...any))
 
 func (s *settings) remarkReplicas(add func(refrain.Grade, string, string, ...any)) {
 	switch {
+	case s.blind && on(s.logBin) && s.replicas == 0 && !on(s.semi.enabled):
+		add(refrain.GradeWarn, "replicas", "this user is not told whether there are any: GRANT PROCESS ON *.* to it")
 	case s.replicas == 0 && !on(s.semi.enabled):
 		add(refrain.GradeOK, "replicas", "none: what this server's disk loses is lost")
 	case s.replicated():

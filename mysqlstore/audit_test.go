@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,14 +26,16 @@ func TestTierFollowsFromTheSettings(t *testing.T) {
 		want   refrain.Tier
 		faults int
 	}{
-		"as it should be":         {func(*settings) {}, refrain.TierStrict, 0},
-		"flushed once a second":   {func(s *settings) { s.flush = "0" }, refrain.TierBestEffort, 0},
-		"written, not flushed":    {func(s *settings) { s.flush = "2" }, refrain.TierProcess, 0},
-		"pages can tear":          {func(s *settings) { s.doublewrite = "OFF" }, refrain.TierProcess, 0},
-		"a log that is not on it": {func(s *settings) { s.logBin, s.syncBinlog = "ON", "0" }, refrain.TierProcess, 0},
-		"a synced log":            {func(s *settings) { s.logBin = "ON" }, refrain.TierStrict, 0},
-		"a replica behind":        {func(s *settings) { s.logBin, s.replicas = "ON", 1 }, refrain.TierBestEffort, 0},
-		"a replica that confirms": {func(s *settings) { s.logBin, s.replicas, s.semi = "ON", 1, semi }, refrain.TierStrict, 0},
+		"as it should be":          {func(*settings) {}, refrain.TierStrict, 0},
+		"flushed once a second":    {func(s *settings) { s.flush = "0" }, refrain.TierBestEffort, 0},
+		"written, not flushed":     {func(s *settings) { s.flush = "2" }, refrain.TierProcess, 0},
+		"pages can tear":           {func(s *settings) { s.doublewrite = "OFF" }, refrain.TierProcess, 0},
+		"a log that is not on it":  {func(s *settings) { s.logBin, s.syncBinlog = "ON", "0" }, refrain.TierProcess, 0},
+		"a synced log":             {func(s *settings) { s.logBin = "ON" }, refrain.TierStrict, 0},
+		"a replica behind":         {func(s *settings) { s.logBin, s.replicas = "ON", 1 }, refrain.TierBestEffort, 0},
+		"nobody tells of replicas": {func(s *settings) { s.logBin, s.blind = "ON", true }, refrain.TierBestEffort, 0},
+		"and there can be none":    {func(s *settings) { s.blind = true }, refrain.TierStrict, 0},
+		"a replica that confirms":  {func(s *settings) { s.logBin, s.replicas, s.semi = "ON", 1, semi }, refrain.TierStrict, 0},
 		"waits a while for it": {func(s *settings) {
 			s.logBin, s.replicas, s.semi = "ON", 1, semi
 			s.semi.timeout = 10 * time.Second
@@ -123,6 +126,33 @@ func TestSemiSync(t *testing.T) {
 	if later := claims(t, next, again(c), refrain.Run); later.Record.Fence <= d.Record.Fence {
 		t.Errorf("got fence %d after %d", later.Record.Fence, d.Record.Fence)
 	}
+}
+
+// TestReplicasAreSeenByAnybody has a replica follow asynchronously, and a user look who sees no connections but his own.
+func TestReplicasAreSeenByAnybody(t *testing.T) {
+	t.Parallel()
+	primary := startServer(t, "--server-id=1", "--log-bin", "--sync-binlog=1")
+	url := database(t, primary)
+	cfg, err := parseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := openPlain(t, url)
+	exec(t, db, "CREATE USER plain@'127.0.0.1'")
+	exec(t, db, "GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON "+cfg.DBName+".* TO plain@'127.0.0.1'")
+	s := openStore(t, strings.Replace(url, "refrain@", "plain@", 1), Config{})
+	defer s.Close()
+	wantTier(t, s, refrain.TierStrict)
+	servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) {
+		return servers.StartMariaDBReplica(ctx, dir, primary, "--rpl-semi-sync-slave-enabled=OFF")
+	})
+	for n := 0; n == 0; <-time.After(time.Millisecond) {
+		const following = "SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
+		if err := db.QueryRow(following).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantTier(t, s, refrain.TierBestEffort)
 }
 
 // stopped waits until the system has stopped all threads of a process that is paused.

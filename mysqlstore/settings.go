@@ -23,6 +23,7 @@ type settings struct {
 	wsrep       string
 	packet      int // max_allowed_packet
 	replicas    int
+	blind       bool // this user is not told how many there are
 	semi        semiSync
 }
 
@@ -40,7 +41,7 @@ func readSettings(ctx context.Context, db *sql.DB) (*settings, error) {
 	for _, query := range []string{
 		`SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'innodb_flush_log_at_trx_commit', 'innodb_doublewrite', 'log_bin',
 	'sync_binlog', 'read_only', 'super_read_only', 'wsrep_on', 'max_allowed_packet') OR Variable_name LIKE 'rpl_semi_sync_%'`,
-		"SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_%'",
+		"SHOW GLOBAL STATUS WHERE Variable_name = 'Slaves_connected' OR Variable_name LIKE 'Rpl_semi_sync_%'",
 	} {
 		if err := readVariables(ctx, db, query, v); err != nil {
 			return nil, err
@@ -59,12 +60,22 @@ func readSettings(ctx context.Context, db *sql.DB) (*settings, error) {
 	if ms, err := strconv.ParseUint(first("timeout"), 10, 64); err == nil {
 		s.semi.timeout = time.Duration(min(ms, 1<<40)) * time.Millisecond
 	}
-	const dumps = "SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
-	if err := db.QueryRowContext(ctx, dumps).Scan(&s.replicas); err != nil {
-		return nil, err
-	}
+	var err error
+	s.replicas, s.blind, err = replicas(ctx, db, v["slaves_connected"])
 	s.replicas = max(s.replicas, s.semi.clients)
-	return s, nil
+	return s, err
+}
+
+// replicas returns how many replicas follow. MariaDB tells everybody; of connections one sees only one's own without a right.
+func replicas(ctx context.Context, db *sql.DB, connected string) (n int, blind bool, err error) {
+	var sees bool
+	const dumps = `SELECT COUNT(*), (SELECT COUNT(*) > 0 FROM information_schema.user_privileges WHERE privilege_type = 'PROCESS')
+FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'`
+	if err := db.QueryRowContext(ctx, dumps).Scan(&n, &sees); err != nil {
+		return 0, false, err
+	}
+	told, unknown := strconv.Atoi(connected)
+	return max(n, told), unknown != nil && !sees, nil
 }
 
 func readVariables(ctx context.Context, db *sql.DB, query string, into map[string]string) error {
@@ -116,7 +127,7 @@ func (s *settings) replicated() bool {
 
 func (s *settings) tier() refrain.Tier {
 	switch {
-	case s.galera(), s.flush == "0", s.replicas > 0 && !s.replicated():
+	case s.galera(), s.flush == "0", (s.replicas > 0 || s.blind && on(s.logBin)) && !s.replicated():
 		return refrain.TierBestEffort
 	case !s.survivesPower():
 		return refrain.TierProcess
