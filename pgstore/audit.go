@@ -20,6 +20,7 @@ type settings struct {
 	Standbys  string // synchronous_standby_names
 	Streaming int    // replicas that stream
 	Sync      int    // of them those that commits wait for
+	Hidden    int    // of them those of which this user is not told more
 	Isolation string
 }
 
@@ -27,6 +28,7 @@ const settingsQuery = `SELECT current_setting('server_version'), pg_is_in_recove
 	current_setting('full_page_writes'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
 	(SELECT count(*) FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'),
 	(SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')),
+	(SELECT count(*) FROM pg_stat_replication WHERE sync_state IS NULL),
 	current_setting('default_transaction_isolation')`
 
 // Audit implements refrain.Auditor. It also renews what Tier returns.
@@ -93,6 +95,9 @@ func (c *settings) remarks() (all []refrain.Remark) {
 	case !c.waits():
 		say(false, refrain.GradeWarn, "standbys", fmt.Sprintf("%d stream and no commit waits for them", c.Streaming),
 			"a failover may lose the last claims; set synchronous_standby_names, with synchronous_commit = on")
+	case c.Sync == 0 && c.Hidden > 0:
+		say(false, refrain.GradeWarn, "standbys", fmt.Sprintf("synchronous_standby_names = %s, %d stream", c.Standbys, c.Hidden),
+			"whether in sync is told to members of pg_monitor only")
 	default:
 		say(c.Sync > 0, refrain.GradeWarn, "standbys",
 			fmt.Sprintf("synchronous_standby_names = %s, %d in sync", c.Standbys, c.Sync), "commits wait until one is back")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,6 +140,23 @@ func TestCommitWaitsForStandby(t *testing.T) {
 	claims(t, s, c, refrain.Run)
 	finishes(t, s, &c, "paid")
 	replays(t, other, c, "paid")
+}
+
+// TestStandbysAsAPlainUser looks at standbys as a user who may see that they are there and no more.
+func TestStandbysAsAPlainUser(t *testing.T) {
+	t.Parallel()
+	primary, _ := startReplicated(t)
+	url := primary.URL("postgres")
+	if err := Migrate(within(t), url, ""); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, asOther(t, url, "refrain"), Config{})
+	remarks, err := s.Audit(within(t))
+	if err != nil || s.Tier() != refrain.TierStrict || !slices.ContainsFunc(remarks, func(r refrain.Remark) bool {
+		return r.Subject == "standbys" && strings.Contains(r.Text, "pg_monitor")
+	}) {
+		t.Errorf("got tier %v, error %v, and %+v, want what this user is not told", s.Tier(), err, remarks)
+	}
 }
 
 // cancelWaiting cancels a claim while it waits for the standby. PostgreSQL commits it and reports success, with a warning.
@@ -289,7 +307,7 @@ func TestStandbyIsNoStore(t *testing.T) {
 	if s, err := Open(within(t), standby.URL("postgres"), Config{}); !isUnavailable(err) {
 		t.Errorf("got a store %v, error %v, want that it is unavailable", s != nil, err)
 	}
-	s := openStore(t, primary.URL("postgres"), Config{})
+	s := openStore(t, asOther(t, primary.URL("postgres"), "refrain"), Config{}) // a plain user sees it too
 	eventually(t, "the standby to stream", func() bool {
 		_, err := s.Audit(within(t))
 		return err == nil && s.Tier() == refrain.TierBestEffort // nobody waits for it
