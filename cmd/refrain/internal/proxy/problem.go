@@ -28,6 +28,13 @@ func noTunnel() problem {
 }
 
 func unanswered(err error) problem {
+	if errors.Is(err, errNotSent) {
+		return problem{
+			Code: "upstream-unreachable", Status: http.StatusBadGateway, Retryable: true,
+			Title:  "The upstream cannot be reached",
+			Detail: "Nothing was sent to the API, so nothing happened. Send the same request again.",
+		}
+	}
 	p := problem{
 		Code: "upstream-unanswered", Status: http.StatusBadGateway,
 		Title:  "The upstream did not give a whole answer",

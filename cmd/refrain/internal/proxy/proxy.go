@@ -8,17 +8,16 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 
 	"github.com/refrain-dev/refrain"
-	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // Config configures a Proxy.
@@ -101,14 +100,11 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 			Protocols:           protocols,
 		}},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			p.log.Warn("upstream failed", "method", r.Method, "err", sayable(err))
-			failure := refrainhttp.Unanswered
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				failure = refrainhttp.TimedOut
+			if neverLeft(err) {
+				p.fail(w, r, fmt.Errorf("%w: %w", errNotSent, err))
+				return
 			}
-			if !refrainhttp.Fail(w, r, failure) {
-				unanswered(err).write(w)
-			}
+			p.fail(w, r, sayable(err))
 		},
 		ErrorLog:   slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BufferPool: pool{&p.buffers},
@@ -130,10 +126,17 @@ func (t *once) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Transport.RoundTrip(r)
 }
 
+// neverLeft reports whether the transport got no connection to send a request on: the upstream cannot have run it. Where it may
+// send a request again, as a safe one, it may have had one before.
+func neverLeft(err error) bool {
+	var network *net.OpError
+	var untrusted *tls.CertificateVerificationError
+	return errors.As(err, &network) && network.Op == "dial" || errors.As(err, &untrusted)
+}
+
 // sayable returns an error that may be logged: one of the transport can quote what the upstream sent.
 func sayable(err error) error {
-	var untrusted *tls.CertificateVerificationError
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &untrusted) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return unreadable(err)

@@ -230,6 +230,20 @@ func TestUnreachableUpstreamReleasesTheKey(t *testing.T) {
 	}
 }
 
+// A request without a claim that could not be sent is not said to have been sent.
+func TestUnreachableUpstreamWithoutAClaim(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	target := start(t, "http://"+l.Addr().String())
+	if a := post(t, target+"/", "", "{}"); a.status != 502 || !strings.Contains(a.body, `"code":"upstream-unreachable","retryable":true`) {
+		t.Errorf("got %+v, want 502 upstream-unreachable, which is retryable", a)
+	}
+}
+
 // What the upstream says and how it ends decide whether an outcome is kept as final.
 func TestAnswersThatEndEarlyAreNotKept(t *testing.T) {
 	t.Parallel()
