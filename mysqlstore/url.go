@@ -62,4 +62,5 @@ func openDB(given *mysql.Config, cfg *Config) (*sql.DB, error) {
 // connections of a process that stands still, or is cut off, and all that they hold, end after a while; unused ones end before.
 const session = `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 1,
-	lock_wait_timeout = 2, wait_timeout = 180, group_concat_max_len = 1048576`
+	lock_wait_timeout = 2, wait_timeout = 180, group_concat_max_len = 1048576, completion_type = 0, sql_safe_updates = 0,
+	sql_select_limit = 18446744073709551615`
