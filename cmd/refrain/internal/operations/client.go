@@ -113,5 +113,5 @@ func (c *Client) unanswered(err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("no proxy answers: %w; does it run? Name its admin address with --admin, or its --config", err)
+	return fmt.Errorf("no proxy answers: %w; is it running? Name its admin address with --admin, or its file with --config", err)
 }
