@@ -39,7 +39,7 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, refrainhttp.ErrNoOperation):
 		return problem(http.StatusUnprocessableEntity, "no-operation", "%s", err)
 	case errors.Is(err, refrain.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return problem(http.StatusServiceUnavailable, "unavailable", "the store did not answer; look at the operation again before you repeat a change of it")
+		return problem(http.StatusServiceUnavailable, "unavailable", "the store did not answer; before you repeat a change, look again")
 	}
 	if own, ok := errors.AsType[*Problem](err); ok {
 		return own
