@@ -22,6 +22,7 @@ type settings struct {
 	Sync      int    // of them those that commits wait for
 	Hidden    int    // of them those of which this user is not told more
 	Isolation string
+	Messages  string // client_min_messages
 }
 
 const settingsQuery = `SELECT current_setting('server_version'), pg_is_in_recovery(), current_setting('fsync'),
@@ -29,7 +30,7 @@ const settingsQuery = `SELECT current_setting('server_version'), pg_is_in_recove
 	(SELECT count(*) FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'),
 	(SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')),
 	(SELECT count(*) FROM pg_stat_replication WHERE sync_state IS NULL),
-	current_setting('default_transaction_isolation')`
+	current_setting('default_transaction_isolation'), current_setting('client_min_messages')`
 
 // Audit implements refrain.Auditor. It also renews what Tier returns.
 func (s *Store) Audit(ctx context.Context) ([]refrain.Remark, error) {
@@ -104,5 +105,7 @@ func (c *settings) remarks() (all []refrain.Remark) {
 	}
 	say(c.Isolation == "read committed", refrain.GradeFault, "isolation", "default_transaction_isolation = "+c.Isolation,
 		"the store needs read committed, e.g. ALTER ROLE … SET default_transaction_isolation")
+	say(c.Messages != "error", refrain.GradeFault, "messages", "client_min_messages = "+c.Messages,
+		"the store needs the server's warnings, e.g. ALTER ROLE … SET client_min_messages = warning")
 	return all
 }

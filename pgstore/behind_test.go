@@ -114,6 +114,24 @@ func TestBehind(t *testing.T) {
 	}
 }
 
+// TestMuteConnection has a server process warn of nothing, as somebody else may have told it through a pooler.
+func TestMuteConnection(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(*laggard, refrain.Claim) (sighting, error){
+		"claim": (*laggard).claim, "settle": (*laggard).settle,
+	} {
+		s := newStore(t)
+		l, c := newLaggard(t, s), newClaim()
+		claims(t, s, c, refrain.Run)
+		if _, err := l.conn.Exec(within(t), "SET client_min_messages = error"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := call(l, c); codeOf(err) != "RF005" {
+			t.Errorf("%s: got error %v, want the call refused", name, err)
+		}
+	}
+}
+
 // TestBucketUnknown settles in a server process that finds no bucket for the outcome, though it is on the list.
 func TestBucketUnknown(t *testing.T) {
 	t.Parallel()

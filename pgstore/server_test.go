@@ -159,6 +159,27 @@ func TestStandbysAsAPlainUser(t *testing.T) {
 	}
 }
 
+// TestMuteServer is asked by a user to whom it would not say that the wait for a standby was cancelled.
+func TestMuteServer(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	theirs := asOther(t, url, schema)
+	for level, refused := range map[string]bool{"notice": false, "warning": false, "error": true} {
+		run(t, url, fmt.Sprintf("ALTER ROLE %s_user SET client_min_messages = %s", schema, level))
+		s := openStore(t, theirs, Config{Schema: schema})
+		remarks, err := s.Audit(within(t))
+		faulty := slices.ContainsFunc(remarks, func(r refrain.Remark) bool {
+			return r.Grade == refrain.GradeFault && strings.Contains(r.Text, "client_min_messages = error")
+		})
+		if err != nil || faulty != refused {
+			t.Errorf("%s: got %+v, error %v, want a fault: %v", level, remarks, err, refused)
+		}
+		if _, err := s.Claim(within(t), newClaim()); isUnavailable(err) != refused {
+			t.Errorf("%s: got error %v of a claim, want one: %v", level, err, refused)
+		}
+	}
+}
+
 // cancelWaiting cancels a claim while it waits for the standby. PostgreSQL commits it and reports success, with a warning.
 func cancelWaiting(t *testing.T, primary *servers.Postgres, s *Store) {
 	t.Helper()

@@ -32,13 +32,15 @@ CREATE TYPE sighting AS (
 );
 
 -- check_store ends a call that would be wrong here: in another store than the caller knows, in a transaction that does not see
--- what others have committed since it began, or on a standby.
+-- what others have committed since it began, on a standby, or where the server does not warn of a commit that no standby has.
 CREATE FUNCTION check_store(store uuid, isolated boolean) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM identity i WHERE i.name = store) THEN
 		RAISE 'this is another store than before' USING ERRCODE = 'RF001';
 	ELSIF isolated AND current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE 'the transaction is not READ COMMITTED' USING ERRCODE = 'RF002';
+	ELSIF isolated AND current_setting('client_min_messages') = 'error' THEN
+		RAISE 'client_min_messages = error: the end of a wait for a standby would not be told' USING ERRCODE = 'RF005';
 	ELSIF pg_is_in_recovery() THEN
 		RAISE 'this server is a standby' USING ERRCODE = 'RF003';
 	END IF;
@@ -80,7 +82,8 @@ DECLARE
 BEGIN
 	SELECT i.name = store, array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l) INTO known, locked
 	FROM identity i WHERE i.one;
-	IF known IS NOT TRUE OR pg_is_in_recovery() OR current_setting('transaction_isolation') <> 'read committed' THEN
+	IF known IS NOT TRUE OR pg_is_in_recovery() OR current_setting('transaction_isolation') <> 'read committed'
+		OR current_setting('client_min_messages') = 'error' THEN
 		PERFORM check_store(store, true);
 	END IF;
 	moment := clock();
@@ -168,7 +171,8 @@ BEGIN
 		array(SELECT b.bucket FROM bucket b WHERE b.of = 'done'), array(SELECT b.bucket FROM bucket b WHERE b.of = 'outcome')
 	INTO known, locked, done_buckets, outcome_buckets
 	FROM identity i WHERE i.one;
-	IF known IS NOT TRUE OR pg_is_in_recovery() OR NOT waits AND current_setting('transaction_isolation') <> 'read committed' THEN
+	IF known IS NOT TRUE OR pg_is_in_recovery() OR NOT waits AND (current_setting('transaction_isolation') <> 'read committed'
+		OR current_setting('client_min_messages') = 'error') THEN
 		PERFORM check_store(store, NOT waits);
 	END IF;
 	moment := clock();
@@ -283,7 +287,8 @@ DECLARE
 BEGIN
 	SELECT i.name = store, array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l) INTO known, locked
 	FROM identity i WHERE i.one;
-	IF known IS NOT TRUE OR pg_is_in_recovery() OR current_setting('transaction_isolation') <> 'read committed' THEN
+	IF known IS NOT TRUE OR pg_is_in_recovery() OR current_setting('transaction_isolation') <> 'read committed'
+		OR current_setting('client_min_messages') = 'error' THEN
 		PERFORM check_store(store, true);
 	END IF;
 	moment := clock();
