@@ -26,6 +26,11 @@ build: ## Compile everything; the program is .bin/refrain
 	go build $(packages)
 	go build -o .bin/refrain ./cmd/refrain
 
+.PHONY: cross
+cross: ## Compile everything for macOS and Windows, where the tests do not run
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build $(packages)
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go build $(packages)
+
 .PHONY: test
 test: cc ## The whole test suite of all modules, with the race detector
 	go run ./test/suite -race $(ARGS)

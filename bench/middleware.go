@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/gofiber/fiber/v3"
@@ -51,16 +50,6 @@ func measure(s inProcess, from uint64, n int) (cost, error) {
 		allocs: float64(after.Mallocs-before.Mallocs) / float64(n),
 		bytes:  float64(after.TotalAlloc-before.TotalAlloc) / float64(n),
 	}, nil
-}
-
-// cpuTime returns how long this process has been working, on all cores. Unlike the clock it does not count what other
-// processes do meanwhile.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // cannot be: its arguments are fixed
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // A contender is a middleware: a server with it, and the same one without.
