@@ -132,6 +132,34 @@ func TestMuteConnection(t *testing.T) {
 	}
 }
 
+// TestCommitOfAConnectionThatWaitsForNothing has a session's synchronous_commit off, as somebody else may have left it behind a pooler:
+// the store's commits are as durable as ever.
+func TestCommitOfAConnectionThatWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(*laggard, refrain.Claim) (sighting, error){
+		"claim": (*laggard).claim, "settle": (*laggard).settle,
+	} {
+		s := newStore(t)
+		l, c := newLaggard(t, s), newClaim()
+		if name == "settle" {
+			claims(t, s, c, refrain.Run)
+		}
+		for _, theirs := range []string{"off", "local", "remote_write"} {
+			if _, err := l.conn.Exec(within(t), "ROLLBACK; SET synchronous_commit = "+theirs+"; BEGIN"); err != nil {
+				t.Fatal(err)
+			}
+			seen, err := call(l, c)
+			if err != nil || !seen.written {
+				t.Fatalf("%s: got %+v, error %v", name, seen, err)
+			}
+			var got string
+			if err := l.conn.QueryRow(within(t), "SHOW synchronous_commit").Scan(&got); err != nil || got != "on" {
+				t.Errorf("%s with %s: the commit waits for %q, error %v, want as much as by default", name, theirs, got, err)
+			}
+		}
+	}
+}
+
 // TestBucketUnknown settles in a server process that finds no bucket for the outcome, though it is on the list.
 func TestBucketUnknown(t *testing.T) {
 	t.Parallel()

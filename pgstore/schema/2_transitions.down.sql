@@ -1,3 +1,3 @@
-DROP FUNCTION find, renew, settle, claim, us, bucket_ends, bucket_among, bucket_at, check_store;
+DROP FUNCTION find, renew, settle, claim, us, bucket_ends, bucket_among, bucket_at, check_store, fit;
 DROP TYPE sighting;
 DROP FUNCTION clock;

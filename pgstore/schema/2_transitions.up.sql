@@ -31,9 +31,16 @@ CREATE TYPE sighting AS (
 	misses      boolean       -- there is no bucket for it
 );
 
+-- fit reports whether the session's settings are what nearly all have. A pooler may give what somebody else has set.
+CREATE FUNCTION fit() RETURNS boolean LANGUAGE sql STABLE AS $$
+	SELECT current_setting('transaction_isolation') = 'read committed' AND current_setting('client_min_messages') <> 'error'
+		AND current_setting('synchronous_commit') IN ('on', 'remote_apply')
+$$;
+
 -- check_store ends a call that would be wrong here: in another store than the caller knows, in a transaction that does not see
--- what others have committed since it began, on a standby, or where the server does not warn of a commit that no standby has.
-CREATE FUNCTION check_store(store uuid, isolated boolean) RETURNS void LANGUAGE plpgsql STABLE AS $$
+-- what others have committed since it began, on a standby, or where the server does not warn of a commit that no standby has. The
+-- commit waits for what it does by default, whatever the session has.
+CREATE FUNCTION check_store(store uuid, isolated boolean) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM identity i WHERE i.name = store) THEN
 		RAISE 'this is another store than before' USING ERRCODE = 'RF001';
@@ -43,6 +50,8 @@ BEGIN
 		RAISE 'client_min_messages = error: the end of a wait for a standby would not be told' USING ERRCODE = 'RF005';
 	ELSIF pg_is_in_recovery() THEN
 		RAISE 'this server is a standby' USING ERRCODE = 'RF003';
+	ELSIF isolated THEN
+		PERFORM set_config(name, reset_val, true) FROM pg_settings WHERE name = 'synchronous_commit';
 	END IF;
 END $$;
 
@@ -82,8 +91,7 @@ DECLARE
 BEGIN
 	SELECT i.name = store, array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l) INTO known, locked
 	FROM identity i WHERE i.one;
-	IF known IS NOT TRUE OR pg_is_in_recovery() OR current_setting('transaction_isolation') <> 'read committed'
-		OR current_setting('client_min_messages') = 'error' THEN
+	IF known IS NOT TRUE OR pg_is_in_recovery() OR NOT fit() THEN
 		PERFORM check_store(store, true);
 	END IF;
 	moment := clock();
@@ -171,8 +179,7 @@ BEGIN
 		array(SELECT b.bucket FROM bucket b WHERE b.of = 'done'), array(SELECT b.bucket FROM bucket b WHERE b.of = 'outcome')
 	INTO known, locked, done_buckets, outcome_buckets
 	FROM identity i WHERE i.one;
-	IF known IS NOT TRUE OR pg_is_in_recovery() OR NOT waits AND (current_setting('transaction_isolation') <> 'read committed'
-		OR current_setting('client_min_messages') = 'error') THEN
+	IF known IS NOT TRUE OR pg_is_in_recovery() OR NOT waits AND NOT fit() THEN
 		PERFORM check_store(store, NOT waits);
 	END IF;
 	moment := clock();
@@ -287,8 +294,7 @@ DECLARE
 BEGIN
 	SELECT i.name = store, array(SELECT pg_try_advisory_xact_lock(l) FROM unnest(locks) AS l) INTO known, locked
 	FROM identity i WHERE i.one;
-	IF known IS NOT TRUE OR pg_is_in_recovery() OR current_setting('transaction_isolation') <> 'read committed'
-		OR current_setting('client_min_messages') = 'error' THEN
+	IF known IS NOT TRUE OR pg_is_in_recovery() OR NOT fit() THEN
 		PERFORM check_store(store, true);
 	END IF;
 	moment := clock();
