@@ -1,0 +1,81 @@
+package pgstore
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/refrain-dev/refrain"
+	"github.com/refrain-dev/refrain/internal/servers"
+	"github.com/refrain-dev/refrain/internal/servers/servertest"
+)
+
+// TestOneRoundTrip counts what the server is asked: once for the claim of a new operation, and once for its finish. Beside it the
+// store may look after its buckets, so that the fewest of some operations count.
+func TestOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	url, schema := newSchema(t)
+	server := servers.Address(shared.Get(t).Port)
+	var asked atomic.Int64
+	address := servertest.Relay(t, func(client net.Conn) { countQuestions(client, server, &asked) })
+	s := openStore(t, strings.Replace(url, server, address, 1), Config{Schema: schema})
+	done(t, s, "the first opens buckets")
+	toClaim, toFinish := int64(100), int64(100)
+	for range 20 {
+		c := newClaim()
+		before := asked.Load()
+		claims(t, s, c, refrain.Run)
+		claimed := asked.Load()
+		finishes(t, s, &c, "paid")
+		toClaim, toFinish = min(toClaim, claimed-before), min(toFinish, asked.Load()-claimed)
+	}
+	if toClaim != 1 || toFinish != 1 {
+		t.Errorf("got %d round trips for a claim and %d for a finish, want one", toClaim, toFinish)
+	}
+}
+
+// countQuestions passes a connection on, and counts the client's messages after which it waits: Sync and Query.
+func countQuestions(client net.Conn, server string, asked *atomic.Int64) {
+	defer client.Close()
+	upstream, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer upstream.Close()
+	go func() { _, _ = io.Copy(client, upstream) }()
+	const wantsTLS = 80877103
+	for code := uint32(wantsTLS); code == wantsTLS; { // the first messages have no type
+		message, err := pass(client, upstream, 0)
+		if err != nil {
+			return
+		}
+		code = binary.BigEndian.Uint32(message[4:])
+	}
+	for {
+		message, err := pass(client, upstream, 1)
+		if err != nil {
+			return
+		}
+		if message[0] == 'S' || message[0] == 'Q' {
+			asked.Add(1)
+		}
+	}
+}
+
+// pass passes on a message whose length is behind so many bytes.
+func pass(from io.Reader, to io.Writer, behind int) ([]byte, error) {
+	message := make([]byte, behind+4)
+	if _, err := io.ReadFull(from, message); err != nil {
+		return nil, err
+	}
+	rest := make([]byte, binary.BigEndian.Uint32(message[behind:])-4)
+	if _, err := io.ReadFull(from, rest); err != nil {
+		return nil, err
+	}
+	message = append(message, rest...)
+	_, err := to.Write(message)
+	return message, err
+}
