@@ -158,6 +158,9 @@ func (s *Store) shard(id *refrain.ID) *shard { return &s.shards[id[0]%uint8(len(
 // put makes next of cur, which is nil if there is none, and removes it if next is absent.
 func (s *Store) put(sh *shard, id *refrain.ID, cur *record, next *refrain.Record) {
 	was := cur.size()
+	if _, ends := cur.due(); ends {
+		defer sh.miss()
+	}
 	if next.State == refrain.StateAbsent {
 		delete(sh.records, *id)
 		s.bytes.Add(-was)
@@ -169,8 +172,8 @@ func (s *Store) put(sh *shard, id *refrain.ID, cur *record, next *refrain.Record
 	}
 	*cur = pack(next, s.epoch)
 	s.bytes.Add(cur.size() - was)
-	if next.State == refrain.StateDone {
-		sh.agenda.push(due{at: cur.until, id: *id})
+	if at, ends := cur.due(); ends {
+		sh.agenda.push(due{at: at, id: *id})
 	}
 }
 
@@ -178,8 +181,34 @@ func (s *Store) put(sh *shard, id *refrain.ID, cur *record, next *refrain.Record
 type shard struct {
 	mu      sync.Mutex
 	records map[refrain.ID]*record
-	agenda  agenda
+	agenda  agenda // of what is done or expired
+	missed  int    // dues in it whose records are not such any more
 	fence   uint64 // the newest of its records
+}
+
+// few is how many dues may be missed before anything is done about it.
+const few = 64
+
+// miss notes that a due in the agenda has lost its record, which was forgotten early, and would stay there for as long as that
+// was to be kept. When half of them are such, all of those are taken out.
+func (sh *shard) miss() {
+	sh.missed++
+	if sh.missed <= max(few, len(sh.agenda)/2) {
+		return
+	}
+	all := sh.agenda
+	sh.agenda, sh.missed = all[:0], 0
+	for _, d := range all {
+		if sh.keeps(d) {
+			sh.agenda.push(d)
+		}
+	}
+}
+
+// keeps reports whether a due is still that of its record.
+func (sh *shard) keeps(d due) bool {
+	at, ends := sh.records[d.id].due()
+	return ends && at == d.at
 }
 
 // expire drops what is due in a shard, at most a few records a call so that no caller pays for many.
@@ -189,17 +218,11 @@ func (s *Store) expire(sh *shard, now time.Time) {
 			return
 		}
 		d := sh.agenda.pop()
-		cur := sh.records[d.id]
-		if cur == nil || cur.state != refrain.StateDone && cur.state != refrain.StateExpired {
-			continue // the record it was made for is gone
-		}
-		next := cur.unpack(s.epoch).At(now)
-		if next.State == cur.state {
-			continue // and this is a later one
-		}
-		s.put(sh, &d.id, cur, &next)
-		if next.State == refrain.StateExpired {
-			sh.agenda.push(due{at: cur.forget, id: d.id})
+		sh.missed-- // it is none of them in the agenda, or its record, which is put anew, misses it
+		if sh.keeps(d) {
+			cur := sh.records[d.id]
+			next := cur.unpack(s.epoch).At(now)
+			s.put(sh, &d.id, cur, &next)
 		}
 	}
 }

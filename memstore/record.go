@@ -51,6 +51,18 @@ func (p *record) unpack(epoch time.Time) refrain.Record {
 	return r
 }
 
+// due returns when the record's state changes by itself, if it is done or expired.
+func (p *record) due() (at time.Duration, ends bool) {
+	switch {
+	case p == nil:
+	case p.state == refrain.StateDone:
+		return p.until, true
+	case p.state == refrain.StateExpired:
+		return p.forget, true
+	}
+	return 0, false
+}
+
 // recordOverhead is about what a record costs besides its outcome: with the map's entry and the agenda's.
 const recordOverhead = 300
 
