@@ -111,7 +111,7 @@ func (c *committer) next() uint64 {
 
 // write puts the request's change into the batch: it takes away what the disk has of the record and adds what is new.
 func (c *committer) write(r *request) {
-	c.erase(r.id, &r.old)
+	c.erase(r)
 	switch r.new.State {
 	case refrain.StateRunning:
 		r.new.running = true
@@ -125,18 +125,20 @@ func (c *committer) write(r *request) {
 	}
 }
 
-// erase takes away what the disk has of the record. A tombstone's outcome is left to the sweeper.
-func (c *committer) erase(id refrain.ID, old *stored) {
+// erase takes away what the disk has of the record. A tombstone's outcome is left to the sweeper; one that is forgotten early
+// would lie there for as long as it was to be replayed.
+func (c *committer) erase(r *request) {
+	old := &r.old
 	if old.running {
-		c.key = appendRunningKey(c.key[:0], old.Fence, id)
+		c.key = appendRunningKey(c.key[:0], old.Fence, r.id)
 		// The key was set once, so that both can vanish together at the next flush.
 		_ = c.open.running.SingleDelete(c.key, nil)
 	}
 	if old.head != (generation{}) {
-		c.key = appendHeadKey(c.key[:0], old.head, id)
+		c.key = appendHeadKey(c.key[:0], old.head, r.id)
 		_ = c.open.heads.Delete(c.key, nil)
 	}
-	if old.outcome.generation == eternal {
+	if old.outcome.generation == eternal || old.outcome != (place{}) && r.at.Before(old.Retain) {
 		c.key = appendOutcomeKey(c.key[:0], old.outcome)
 		_ = c.open.outcomes.Delete(c.key, nil)
 	}

@@ -103,6 +103,32 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestForgottenEarly forgets what was to be kept for a century, as the marks of sequences are, again and again: it is gone.
+func TestForgottenEarly(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, "db", Config{FS: vfs.NewMem()})
+	defer s.Close()
+	c := newClaim()
+	for range 3 {
+		if _, err := s.Claim(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		e := finishOf(c)
+		e.Retention = 100 * 365 * 24 * time.Hour
+		for _, e.Ending = range []refrain.Ending{refrain.Finished, refrain.Forgotten} {
+			if _, err := s.Settle(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantState(t, s, c.ID, refrain.StateAbsent)
+	}
+	for _, prefix := range []byte{prefixRunning, prefixHead, prefixOutcome} {
+		if n := countKeys(t, s, prefix); n != 0 {
+			t.Errorf("got %d keys of %c, want none", n, prefix)
+		}
+	}
+}
+
 // settle claims, if need be, and ends the operation.
 func settle(t *testing.T, s *Store, c refrain.Claim, ending refrain.Ending) {
 	t.Helper()
