@@ -31,11 +31,13 @@ type partitions struct {
 	kept  map[lifetime]bool // that have been asked for
 	pause time.Time         // none is made before: the last attempt was in vain
 
-	making sync.Mutex
+	making chan struct{} // of one slot: somebody makes one
 }
 
 func newPartitions(s *Store) *partitions {
-	return &partitions{store: s, there: make(map[string]map[bucket]bool), kept: make(map[lifetime]bool)}
+	return &partitions{
+		store: s, there: make(map[string]map[bucket]bool), kept: make(map[lifetime]bool), making: make(chan struct{}, 1),
+	}
 }
 
 // load learns which partitions there are.
@@ -120,8 +122,12 @@ func (p *partitions) ensure(ctx context.Context, table string, b bucket) bool {
 	if p.has(table, b) {
 		return true
 	}
-	p.making.Lock()
-	defer p.making.Unlock()
+	select {
+	case p.making <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	defer func() { <-p.making }()
 	p.mu.Lock()
 	there, paused := p.there[table][b], time.Now().Before(p.pause)
 	p.mu.Unlock()

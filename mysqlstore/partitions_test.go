@@ -3,6 +3,7 @@ package mysqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -182,4 +183,18 @@ func TestWithoutPartitions(t *testing.T) {
 	}
 	claims(t, s, again(long), refrain.Replay)
 	claims(t, s, again(c), refrain.Run)
+}
+
+// TestNobodyWaitsForAPartitionTooLong has somebody take his time to make one.
+func TestNobodyWaitsForAPartitionTooLong(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, database(t, server(t)), Config{})
+	defer s.Close()
+	s.parts.making <- struct{}{}
+	defer func() { <-s.parts.making }()
+	c := newClaim()
+	claims(t, s, c, refrain.Run)
+	if _, err := s.Settle(briefly(t), finish(&c, "paid")); !errors.Is(err, refrain.ErrUnavailable) {
+		t.Errorf("got error %v, want %v", err, refrain.ErrUnavailable)
+	}
 }
