@@ -16,6 +16,10 @@ const (
 	maxGivenBack    = 1 << 16  // claims
 )
 
+// giveBackAgain is after how long a claim is given back once more that was not there to be given back: it may have been on its
+// way for longer than the store's timeout, as to a server that stood still.
+const giveBackAgain = 5 * time.Second
+
 // The backlog holds endings that the store does not know yet, and brings them there when it is back.
 type backlog struct {
 	guard   *Guard
@@ -26,7 +30,7 @@ type backlog struct {
 	mu       sync.Mutex
 	byID     map[ID]*ending // of outcomes
 	queue    list.List      // of *ending: new outcomes at the front, claims given back at the end
-	released int            // claims in the queue
+	released int            // claims in the queue, or to be there later
 	bytes    int            // of outcomes that no journal holds
 	draining chan struct{}  // closed when the goroutine that works on the queue ends; nil if there is none
 	stop     chan struct{}  // closed by close: try once more and end
@@ -41,6 +45,7 @@ type ending struct {
 	record     Record // what the store will hold
 	route      string
 	durable    bool // in the journal: its outcome may be shown
+	again      bool // a claim that is given back a second time
 }
 
 func newBacklog(g *Guard, j Journal) (*backlog, error) {
@@ -96,6 +101,8 @@ func (b *backlog) push(e *ending) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
+	case e.again && isClosed(b.stop):
+		return false
 	case e.settlement.Ending == Released:
 		if b.released >= maxGivenBack {
 			return false
@@ -218,6 +225,9 @@ func (b *backlog) bring(e *ending) bool {
 	case err != nil && !errors.Is(err, ErrStale):
 		return false
 	case e.settlement.Ending == Released:
+		if err != nil && !e.again {
+			b.later(&ending{settlement: e.settlement, route: e.route, again: true})
+		}
 	case err == nil:
 		g.observe(Event{Kind: EventRecovered, Route: e.route, Ending: e.settlement.Ending})
 		g.log.Info("ending recorded at last", "op", e.settlement.ID, "route", e.route, "ending", e.settlement.Ending)
@@ -233,6 +243,22 @@ func (b *backlog) bring(e *ending) bool {
 		}
 	}
 	return true
+}
+
+// later queues a claim that is to be given back again, after a while and if there is room.
+func (b *backlog) later(e *ending) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.released >= maxGivenBack {
+		return
+	}
+	b.released++
+	time.AfterFunc(giveBackAgain, func() {
+		b.mu.Lock()
+		b.released--
+		b.mu.Unlock()
+		b.push(e)
+	})
 }
 
 // remove takes an ending that the store knows off the queue.

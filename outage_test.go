@@ -148,6 +148,38 @@ func TestALostClaimIsGivenBack(t *testing.T) {
 	})
 }
 
+// A tardy store makes a claim when its caller has left, and the claim was given back in vain.
+type tardy struct {
+	refrain.Store
+	late atomic.Bool
+}
+
+func (s *tardy) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	if !s.late.Load() {
+		return s.Store.Claim(ctx, c)
+	}
+	time.AfterFunc(4*time.Second, func() { _, _ = s.Store.Claim(context.Background(), c) })
+	<-ctx.Done()
+	return refrain.Decision{}, ctx.Err()
+}
+
+// TestAClaimThatComesLateIsGivenBack has a claim reach the store after it was given back: nobody ran, so a retry may.
+func TestAClaimThatComesLateIsGivenBack(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		store := &tardy{Store: memstore.New(memstore.Config{})}
+		g := guard(t, store, refrain.Config{})
+		store.late.Store(true)
+		if _, err := g.Begin(t.Context(), operation("k")); !errors.Is(err, refrain.ErrUnavailable) {
+			t.Fatalf("Begin: got error %v, want %v", err, refrain.ErrUnavailable)
+		}
+		store.late.Store(false)
+		pass(4 * time.Second)
+		begin(t, g, operation("k"), refrain.InFlight)
+		pass(4 * time.Second)
+		finish(t, begin(t, g, operation("k"), refrain.Run), "paid")
+	})
+}
+
 // TestALateGiveBackHarmsNobody gives a lost claim back after another attempt has run.
 func TestALateGiveBackHarmsNobody(t *testing.T) {
 	virtual(t, func(t *testing.T) {
