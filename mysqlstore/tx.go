@@ -68,7 +68,7 @@ func (s *Store) qualify(query string) string {
 // The statements that look at an operation in a transaction of a caller's. They read what was committed last, whatever the
 // transaction has seen before.
 const (
-	txStore = "SELECT (SELECT value FROM {db}refrain_meta WHERE name = 'identity'), " + nowSQL
+	txStore = "SELECT (SELECT value FROM {db}refrain_meta WHERE name = 'identity'), " + nowSQL + ", {begun}"
 	txLive  = `SELECT 0, id, state, token, fence, fingerprint, created, lease, 0, 0, 0, 0, 0, answer
 FROM {db}refrain_live WHERE id = ? FOR UPDATE`
 	txDone = `SELECT 1, d.id, 3, d.token, d.fence, d.fingerprint, d.created, 0, d.settled, d.retain, d.forget,
@@ -82,8 +82,12 @@ func (s *Store) lock(ctx context.Context, tx Tx, id refrain.ID) (*found, error) 
 	f := &found{id: id}
 	var identity []byte
 	var now int64
-	err := each(ctx, tx, s.qualify(txStore), nil, func(rows *sql.Rows) error { return rows.Scan(&identity, &now) })
+	var begun bool
+	look := strings.Replace(s.qualify(txStore), "{begun}", s.begun(tx), 1)
+	err := each(ctx, tx, look, nil, func(rows *sql.Rows) error { return rows.Scan(&identity, &now, &begun) })
 	switch n := number(err); {
+	case err == nil && !begun:
+		return nil, fmt.Errorf("%w: a %T in which none was begun", refrain.ErrNoTx, tx)
 	case n == errNoSuchTable, err == nil && hex.EncodeToString(identity) != s.identity:
 		return nil, fmt.Errorf("%w: the store is not on its server", refrain.ErrNoTx)
 	case err != nil:
@@ -107,6 +111,15 @@ func (s *Store) lock(ctx context.Context, tx Tx, id refrain.ID) (*found, error) 
 		}
 	}
 	return f, nil
+}
+
+// begun returns what tells whether a transaction was begun: whatever else has the methods may be a pool in disguise. MySQL has
+// nothing that tells.
+func (s *Store) begun(tx Tx) string {
+	if _, ok := tx.(*sql.Tx); ok || !strings.Contains(s.settings.Load().version, "MariaDB") {
+		return "1"
+	}
+	return "@@in_transaction OR NOT @@autocommit"
 }
 
 func each(ctx context.Context, tx Tx, query string, args []any, use func(*sql.Rows) error) error {

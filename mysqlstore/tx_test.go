@@ -48,6 +48,13 @@ func TestTransactions(t *testing.T) {
 			}
 			claims(t, s, again(c), refrain.InFlight)
 
+			other := again(c)
+			forged := begin(t, db, &sql.TxOptions{Isolation: level})
+			settlesTx(t, s, forged, finish(&other, "forged"), refrain.ErrStale)
+			if err := forged.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+
 			tx := begin(t, db, &sql.TxOptions{Isolation: level})
 			exec(t, tx, "INSERT INTO payments VALUES (?)", c.ID[:])
 			settlesTx(t, s, tx, finish(&c, "paid"), nil)
@@ -58,7 +65,6 @@ func TestTransactions(t *testing.T) {
 				t.Errorf("got %q", d.Record.Outcome.Body)
 			}
 			late := begin(t, db, &sql.TxOptions{Isolation: level})
-			other := again(c)
 			settlesTx(t, s, late, finish(&other, "forged"), refrain.ErrStale)
 			settlesTx(t, s, late, finish(&c, "paid twice"), refrain.ErrStale) // by who has not heard of the commit
 		})
@@ -95,6 +101,7 @@ func TestTransactionsOfOthersAreRefused(t *testing.T) {
 	defer other.Close()
 	for name, tx := range map[string]any{
 		"nil": nil, "a pool": openPlain(t, url), "a text": "BEGIN",
+		"a pool in disguise": struct{ *sql.DB }{openPlain(t, url)}, "a connection": connectionOn(t, url, "SELECT 1"),
 		"another server": begin(t, openPlain(t, elsewhere.URL()), nil), "its store": begin(t, openPlain(t, same), nil),
 	} {
 		if _, err := s.SettleTx(within(t), tx, finish(&c, "paid")); !errors.Is(err, refrain.ErrNoTx) {
@@ -102,6 +109,30 @@ func TestTransactionsOfOthersAreRefused(t *testing.T) {
 		}
 	}
 	claims(t, s, again(c), refrain.InFlight)
+	for _, begins := range []string{"START TRANSACTION", "SET autocommit = 0"} {
+		c := newClaim()
+		claims(t, s, c, refrain.Run)
+		conn := connectionOn(t, url, begins)
+		settlesTx(t, s, conn, finish(&c, "paid"), nil)
+		if _, err := conn.ExecContext(within(t), "COMMIT"); err != nil {
+			t.Fatal(err)
+		}
+		claims(t, s, again(c), refrain.Replay)
+	}
+}
+
+// connectionOn returns one that has run a statement.
+func connectionOn(t *testing.T, url, statement string) *sql.Conn {
+	t.Helper()
+	conn, err := openPlain(t, url).Conn(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := conn.ExecContext(within(t), statement); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // TestATransactionStopsNobodyElse keeps a transaction open in which an operation was finished. Its duplicates are in flight, and
