@@ -117,6 +117,13 @@ func TestTransactionDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantVerdict(t, a.store, refrain.Claim{ID: id}, refrain.InFlight)
+	forged := a.begin()
+	if _, err := a.store.SettleTx(t.Context(), forged, finished(id, refrain.NewToken())); !errors.Is(err, refrain.ErrStale) {
+		t.Errorf("a stranger's token while it runs: got error %v, want %v", err, refrain.ErrStale)
+	}
+	if err := forged.Rollback(); err != nil {
+		t.Fatal(err)
+	}
 	if n := a.payments(); n != 0 {
 		t.Errorf("after the rollback: got %d payments, want none", n)
 	}
