@@ -109,12 +109,13 @@ func (f *found) releasedBy(t *refrain.Settlement) bool {
 
 // fitting returns the outcome, or what can be kept of one that is larger than what the server takes at once.
 func (s *Store) fitting(id refrain.ID, o *refrain.Outcome) *refrain.Outcome {
-	if o == nil || 2*o.Size()+1<<16 < s.packet {
+	packet := s.settings.Load().packet
+	if o == nil || 2*o.Size()+1<<16 < packet {
 		return o
 	}
 	s.log.Warn("outcome is larger than half of the server's max_allowed_packet: its body is not kept", "op", id, "bytes", o.Size())
 	small := &refrain.Outcome{Status: o.Status, Omitted: true}
-	if 2*len(o.Meta)+1<<16 < s.packet {
+	if 2*len(o.Meta)+1<<16 < packet {
 		small.Meta = o.Meta
 	}
 	return small

@@ -80,7 +80,6 @@ type Store struct {
 	queue    *queue
 	settings atomic.Pointer[settings]
 	group    *sql.Stmt // callGroup
-	packet   int       // what the server takes at once
 
 	life   context.Context //nolint:containedctx // it is the store's own, and ends what is under way when the store closes
 	end    context.CancelFunc
@@ -147,7 +146,6 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	s.settings.Store(set)
-	s.packet = set.packet
 	s.queue.room = set.packet / 2
 	if err := s.identify(ctx); err != nil {
 		return err

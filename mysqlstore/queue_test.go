@@ -57,3 +57,23 @@ func TestQueueBoundsGroups(t *testing.T) {
 		}
 	}
 }
+
+// TestServerTakesLess has the server take less at once than when the store was opened, as after a failover to another one.
+func TestServerTakesLess(t *testing.T) {
+	t.Parallel()
+	url := database(t, startServer(t, "--max-allowed-packet=16M"))
+	s := openStore(t, url, Config{})
+	defer s.Close()
+	db := openPlain(t, url)
+	exec(t, db, "SET GLOBAL max_allowed_packet = 1048576")
+	s.db.SetMaxIdleConns(0) // whose connections take what the server took when they were made
+	if _, err := s.Audit(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	c := newClaim()
+	claims(t, s, c, refrain.Run)
+	settles(t, s, finish(&c, strings.Repeat("x", 2<<20)), nil)
+	if d := claims(t, s, again(c), refrain.Replay); !d.Record.Outcome.Omitted {
+		t.Error("got an outcome that the server does not take")
+	}
+}
