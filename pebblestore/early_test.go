@@ -168,6 +168,35 @@ func TestLeaving(t *testing.T) {
 	}
 }
 
+// TestGivingBackWaits gives back a claim that is not durable yet, as a guard does whose time is up while the disk stands still.
+func TestGivingBackWaits(t *testing.T) {
+	t.Parallel()
+	s, hold := gatedStore(t)
+	g := hold()
+	c := newClaim()
+	giveBack := refrain.Settlement{ID: c.ID, Token: c.Token, Ending: refrain.Released}
+	gone, leave := context.WithCancel(t.Context())
+	claimed := make(chan error)
+	go func() {
+		_, err := s.Claim(gone, c)
+		claimed <- err
+	}()
+	<-g.arrived
+	leave()
+	_, released := s.Settle(gone, giveBack)
+	for call, err := range map[string]error{"Claim": <-claimed, "Settle": released} {
+		if !errors.Is(err, refrain.ErrUnavailable) {
+			t.Errorf("%s: got error %v, want %v", call, err, refrain.ErrUnavailable)
+		}
+	}
+	close(g.open)
+	// The first goes on without its caller, and may be quicker.
+	if _, err := s.Settle(t.Context(), giveBack); err != nil && !errors.Is(err, refrain.ErrStale) {
+		t.Error(err)
+	}
+	wantState(t, s, c.ID, refrain.StateAbsent)
+}
+
 // TestAnswersInOrder has a second settlement of a claim decided while the sync of the first is held up. It writes nothing, but
 // may be answered only when everyone can see what the first has made durable.
 func TestAnswersInOrder(t *testing.T) {

@@ -43,15 +43,15 @@ func newLive() *live {
 
 func (l *live) shard(id *refrain.ID) *shard { return &l.shards[id[0]] }
 
-// look returns the durable record if it is held, and the version of its stripe.
-func (l *live) look(id refrain.ID) (r stored, held bool, version uint32) {
+// look returns the durable record if it is held, and otherwise only the version of its stripe.
+func (l *live) look(id refrain.ID) (seen sighting, held bool) {
 	sh := l.shard(&id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if e := sh.records[id]; e != nil {
-		return e.stored, true, 0
+		return sighting{stored: e.stored, changing: e.pending != nil}, true
 	}
-	return stored{}, false, sh.versions[id[1]]
+	return sighting{version: sh.versions[id[1]]}, false
 }
 
 // put holds a running record.

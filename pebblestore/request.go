@@ -32,8 +32,9 @@ type request struct {
 // A sighting is a durable record that a caller saw, and the version that tells whether that still holds.
 type sighting struct {
 	stored
-	version uint32
-	onDisk  bool // live did not hold it
+	version  uint32
+	onDisk   bool // live did not hold it
+	changing bool // what comes after it is not durable yet
 }
 
 // apply decides the request on the record and reports whether that changes it. The error is the protocol's.

@@ -44,7 +44,8 @@ func (s *Store) transition(ctx context.Context, r *request) (err error) {
 		}
 		var written bool
 		r.at = s.clock.Now()
-		if r.new.Record, written = r.apply(&r.seen.Record, r.at, 0); !written {
+		r.new.Record, written = r.apply(&r.seen.Record, r.at, 0)
+		if !written && (r.err == nil || !r.seen.changing) { // a claim that is given back may be what comes after it
 			return r.err
 		}
 		if err := s.room(); err != nil && r.claim != nil {
@@ -128,20 +129,20 @@ func (s *Store) look(id refrain.ID) (sighting, error) {
 		return sighting{}, err
 	}
 	for {
-		r, held, version := s.live.look(id)
+		before, held := s.live.look(id)
 		if held {
-			return sighting{stored: r}, nil
+			return before, nil
 		}
 		onDisk, err := s.read(id)
 		if err != nil {
 			return sighting{}, err
 		}
-		r, held, again := s.live.look(id)
+		after, held := s.live.look(id)
 		if held {
-			return sighting{stored: r}, nil
+			return after, nil
 		}
-		if again == version {
-			return sighting{stored: onDisk, version: version, onDisk: true}, nil
+		if after.version == before.version {
+			return sighting{stored: onDisk, version: after.version, onDisk: true}, nil
 		}
 	}
 }
