@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,6 +68,49 @@ func TestPlantedBugsFit(t *testing.T) {
 			t.Errorf("%s: %v", m.Name, err)
 		}
 	}
+}
+
+// TestPlantedBugsAreTested looks for the tests that are to catch each bug.
+func TestPlantedBugsAreTested(t *testing.T) {
+	t.Parallel()
+	mutants, err := load(planted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants {
+		at := slices.Index(m.Test, "-run")
+		if at < 0 {
+			continue // all of the package
+		}
+		names, _, _ := strings.Cut(m.Test[at+1], "/")
+		for name := range strings.SplitSeq(names, "|") {
+			if !hasTest(t, filepath.Join("..", "..", m.Test[0]), name) {
+				t.Errorf("%s: no test in %s is called like %s", m.Name, m.Test[0], name)
+			}
+		}
+	}
+}
+
+// hasTest reports whether a test of the package matches the pattern.
+func hasTest(t *testing.T, dir, pattern string) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, function := regexp.MustCompile(pattern), regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range function.FindAllSubmatch(text, -1) {
+			if wanted.Match(f[1]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func TestPlantedBugsParse(t *testing.T) {
