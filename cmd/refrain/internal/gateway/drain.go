@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 )
 
 var errHurried = errors.New("told to stop at once")
@@ -43,6 +44,27 @@ func (g *Gateway) close(ctx context.Context) error {
 	errs = append(errs, s.guard.Close(ctx))
 	s.proxy.Close()
 	s.callers.Retire(nil)
-	errs = append(errs, s.storage.Close(), g.admin.Close())
+	errs = append(errs, within(ctx, s.storage.Close), g.admin.Close())
 	return errors.Join(errs...)
+}
+
+// closeGrace is what closing the store may take when ctx has ended.
+const closeGrace = 2 * time.Second
+
+// within closes the store. One whose disk hangs may never be closed, and the process ends without: to the store that is a crash,
+// which takes away nothing that was acknowledged.
+func within(ctx context.Context, closeStore func() error) error {
+	closed := make(chan error, 1)
+	go func() { closed <- closeStore() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeGrace):
+		return fmt.Errorf("closing the store: it did not end in time (%w); it is left as after a crash", context.Cause(ctx))
+	}
 }
