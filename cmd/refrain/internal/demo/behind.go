@@ -26,7 +26,8 @@ routes:
 type behind struct {
 	stage *stage
 	proxy *sidecar.Proxy
-	stop  func() error // ends the store's server, if the demo started one
+	store string       // the URL of the store's server, if the demo started one
+	stop  func() error // ends it
 }
 
 // raise starts the API and the proxy in front of it.
@@ -52,7 +53,10 @@ func (d *demo) raise(ctx context.Context) (*behind, error) {
 		st.close()
 		return nil, errors.Join(err, stop())
 	}
-	return &behind{stage: st, proxy: proxy, stop: stop}, nil
+	if store == d.cfg.Store {
+		store = "" // the reader knows where it is, and it may hold a password
+	}
+	return &behind{stage: st, proxy: proxy, store: store, stop: stop}, nil
 }
 
 func (b *behind) close() {
@@ -77,6 +81,10 @@ func (b *behind) stay(ctx context.Context) {
 // invite writes where everything is and what to try.
 func (b *behind) invite(w io.Writer) {
 	fmt.Fprintf(w, invitation, b.stage.url, b.proxy.URL(), b.proxy.AdminURL(), b.proxy.PID())
+	if b.store != "" {
+		fmt.Fprintf(w, "  Look at the store:             refrain check --store '%s'\n", b.store)
+	}
+	fmt.Fprintln(w)
 }
 
 const invitation = `
@@ -90,5 +98,4 @@ const invitation = `
   What was charged:              curl '%[1]s/charges?reference=mine-1'
   What Refrain saw:              curl %[3]s/metrics
   Kill the proxy, pay again:     kill -9 %[4]d    (the demo starts it anew on the same store)
-
 `
