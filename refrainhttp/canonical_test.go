@@ -374,6 +374,12 @@ func TestFingerprints(t *testing.T) {
 		{name: "parts, one or two", ct: parts, a: multi("X", part("a", "1"), part("b", "2")), b: multi("X", part("a", "1"))},
 		{name: "parts excluded", f: Fingerprint{Exclude: []string{"/b"}}, ct: parts, a: multi("X", part("a", "1"), part("b", "2")), b: multi("X", part("a", "1")), isEqual: true},
 		{name: "parts cut off", ct: parts, a: "--X\r\n" + part("a", "1") + "\r\n", b: "--X\r\n" + part("a", "1") + "\r\n--X--\r\n"},
+		{name: "parts, no last boundary", ct: parts, a: "--X\r\n" + part("a", "1") + "\r\n--X", b: "--X\r\n" + part("a", "1") + "\r\n--X\r\n"},
+		{name: "parts cut off in a header", ct: parts, a: "--X\r\nContent-Type: a/a", b: "--X\r\nContent-Type: a/b"},
+		{name: "no parts", ct: parts + "; boundary=X", a: "amount=1", b: "amount=2"},
+		{name: "no parts, same", ct: parts + "; boundary=X", a: "amount=1", b: "amount=1", isEqual: true},
+		{name: "parts without the last line end", ct: parts, a: multi("X", part("a", "1")), b: strings.TrimSpace(multi("X", part("a", "1"))), isEqual: true},
+		{name: "parts, epilogue", ct: parts, a: multi("X", part("a", "1")), b: multi("X", part("a", "1")) + "end", isEqual: true},
 		{name: "protobuf", ct: "application/x-protobuf", a: "\x08\x01", b: "\x08\x02"},
 		{
 			name: "header counts", f: Fingerprint{Headers: []string{"x-foo"}}, ct: js, a: "1", b: "1",

@@ -7,7 +7,12 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"strings"
 )
+
+// errCut says that a multipart body has no last boundary. The end of it alone would not: multipart.Reader reports that as io.EOF
+// in a part's header too, whose fields would not count then, and where there is no boundary at all.
+var errCut = errors.New("the body ends before its last boundary")
 
 // appendMultipart appends the parts of a multipart body, each with its header and bytes: the boundary between them, which
 // clients make anew for each attempt, does not count. It reports false when the body is not well-formed.
@@ -16,7 +21,9 @@ func appendMultipart(b []byte, contentType string, body []byte, fields *selector
 	if err != nil || params["boundary"] == "" {
 		return b, false
 	}
-	r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+	// A body may end at its last boundary, without a line end. One that ends before it ends in an error.
+	whole := io.MultiReader(bytes.NewReader(body), strings.NewReader("\r\n"), failing{errCut})
+	r := multipart.NewReader(whole, params["boundary"])
 	for {
 		part, err := r.NextRawPart()
 		if errors.Is(err, io.EOF) {
