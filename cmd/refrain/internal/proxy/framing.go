@@ -57,34 +57,44 @@ const serverRead = 1024
 func (c *StrictConn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
-		switch {
-		case n > 0 && err == nil && len(p) >= serverRead && c.answer(p[:n]):
-			continue
-		case c.hijacked.Load() || c.framing.follow(p[:n]):
+		if n > 0 && err == nil && len(p) >= serverRead {
+			answered, err := c.answer(p[:n])
+			if err != nil {
+				return 0, silent(err)
+			}
+			if answered {
+				continue
+			}
+		}
+		if c.hijacked.Load() || c.framing.follow(p[:n]) {
 			return n, err
 		}
 		_, _ = io.WriteString(c.Conn, refusal)
-		return 0, &net.OpError{Op: "read", Net: "tcp", Err: errAmbiguous} // to which the server adds no answer of its own
+		return 0, silent(errAmbiguous)
 	}
 }
 
+// silent returns an error to which the server adds no answer of its own.
+func silent(err error) error { return &net.OpError{Op: "read", Net: "tcp", Err: err} }
+
 var errAmbiguous = errors.New("ambiguous framing")
 
-// answer answers what the server was about to read, if it is a whole request between two others and can be recalled.
-func (c *StrictConn) answer(b []byte) bool {
+// answer answers what the server was about to read, if it is a whole request between two others and can be recalled. After an
+// error part of the answer may be out, and nothing may follow it.
+func (c *StrictConn) answer(b []byte) (bool, error) {
 	if c.memory == nil || !c.framing.between() || c.hijacked.Load() {
-		return false
+		return false, nil
 	}
 	m := c.memory()
 	r, ok := m.answer(b)
 	if !ok {
-		return false
+		return false, nil
 	}
 	defer m.done(r)
-	if _, err := c.Conn.Write(r.wire); err == nil { // else the next read fails too
-		_ = c.SetReadDeadline(time.Now().Add(c.idle))
+	if _, err := c.Conn.Write(r.wire); err != nil {
+		return false, err
 	}
-	return true
+	return true, c.SetReadDeadline(time.Now().Add(c.idle))
 }
 
 // A framing knows where in a stream of HTTP/1 requests the next head begins. A stream that it cannot follow is refused: what

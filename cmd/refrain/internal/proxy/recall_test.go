@@ -3,10 +3,12 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -270,4 +272,45 @@ func (refusing) MayRecall([]byte) bool { return false }
 
 func (refusing) ServeRecalled(http.ResponseWriter, *http.Request, []byte) (func() bool, bool) {
 	return nil, false
+}
+
+// A halting is a connection whose first write of an answer stops halfway.
+type halting struct {
+	net.Conn
+	halted bool
+}
+
+func (c *halting) Write(p []byte) (int, error) {
+	if c.halted {
+		return c.Conn.Write(p)
+	}
+	c.halted = true
+	n, _ := c.Conn.Write(p[:len(p)/2])
+	return n, os.ErrDeadlineExceeded
+}
+
+// Nothing follows half an answer: the client would take it for the rest.
+func TestNothingFollowsHalfAnAnswer(t *testing.T) {
+	t.Parallel()
+	tw := newTwin(t)
+	const raw = "POST / HTTP/1.1\r\nHost: api\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n"
+	exchange(t, tw.plain, raw)
+	whole := len(exchange(t, tw.plain, raw))
+	server, client := net.Pipe()
+	defer client.Close()
+	_ = client.SetDeadline(time.Now().Add(time.Minute))
+	strict := &StrictConn{Conn: &halting{Conn: server}, memory: func() *Memory { return tw.memory }, idle: time.Minute}
+	failed := make(chan error, 1)
+	go func() {
+		_, err := strict.Read(make([]byte, 4096))
+		failed <- errors.Join(err, server.Close())
+	}()
+	go func() { _, _ = io.WriteString(client, raw); _, _ = io.WriteString(client, raw) }()
+	got, _ := io.ReadAll(client)
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("reading on: %v; want the error of the write", err)
+	}
+	if len(got) >= whole {
+		t.Errorf("half an answer was followed by more: %q", got)
+	}
 }
