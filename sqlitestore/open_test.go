@@ -189,6 +189,9 @@ func TestTheLogStaysWithTheStore(t *testing.T) {
 	if d, err := s.Claim(t.Context(), c); !errors.Is(err, refrain.ErrUnavailable) {
 		t.Fatalf("got verdict %v and error %v, want that it is refused", d.Verdict, err)
 	}
+	if _, err := os.Stat(file + "-wal"); err != nil {
+		t.Errorf("the log went with the last call: %v", err)
+	}
 	alter("DROP TRIGGER refuse")
 	wantVerdict(t, s, c, refrain.Run)
 }
