@@ -60,7 +60,8 @@ type Store struct {
 	watches  watches
 	servers  map[string]bool // that hold records, by their run IDs, when the watch last looked
 	changes  atomic.Int64    // of the servers
-	troubled atomic.Bool     // the last call that had one got no answer
+	under    atomic.Int64    // how many calls are
+	troubled atomic.Bool     // the last call went wrong
 
 	life   sync.RWMutex // held to read while calls are counted in
 	closed atomic.Bool

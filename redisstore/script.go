@@ -73,23 +73,24 @@ func (s *Store) run(ctx context.Context, sc *script, id *refrain.ID, args ...str
 	return newAnswer(keys[1], &m)
 }
 
-// bounded makes a call that returns when ctx ends. The client sees to that by itself, except while it dials for somebody else
-// or has a thousand commands on a connection that does not answer; so a call is left behind if the one before got no answer.
+// crowd is how many calls may be under way of which none is left behind. A connection takes about twice as many commands, and
+// whoever brings more waits for it without a look at his context.
+const crowd = 512
+
+// bounded makes a call that returns when ctx ends. The client sees to that by itself, except while it dials and while a
+// connection that does not answer is full. So a call is left behind if it takes a connection of its own, if there is a crowd, or
+// if the one before went wrong.
 func (s *Store) bounded(
 	ctx context.Context, call func(context.Context) (rueidis.RedisMessage, error),
 ) (m rueidis.RedisMessage, err error) {
-	if !s.troubled.Load() {
+	defer s.under.Add(-1)
+	if s.under.Add(1) <= crowd && !s.waits() && !s.troubled.Load() {
 		m, err = call(ctx)
 	} else {
 		m, err = s.leave(ctx, call)
 	}
-	switch _, answered := rueidis.IsRedisErr(err); {
-	case err == nil, answered:
-		if s.troubled.Load() {
-			s.troubled.Store(false)
-		}
-	case !errors.Is(err, context.Canceled):
-		s.troubled.Store(true)
+	if failed := err != nil; s.troubled.Load() != failed {
+		s.troubled.Store(failed)
 	}
 	return m, err
 }
@@ -110,7 +111,7 @@ func (s *Store) leave(
 		return rueidis.RedisMessage{}, refrain.ErrClosed
 	}
 	s.calls.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout+replyTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience())
 		defer cancel()
 		m, err := call(ctx)
 		done <- result{m, err}
@@ -122,6 +123,14 @@ func (s *Store) leave(
 	case <-ctx.Done():
 		return rueidis.RedisMessage{}, ctx.Err()
 	}
+}
+
+// patience is how long a call goes on that its caller has left, at most: as long as the server and the replicas may take.
+func (s *Store) patience() time.Duration {
+	if s.waits() {
+		return dialTimeout + replyTimeout + s.cfg.WaitTimeout
+	}
+	return dialTimeout + replyTimeout
 }
 
 // exec sends the script's name, and its text if the server does not know it. Nothing else is sent twice but what the server
