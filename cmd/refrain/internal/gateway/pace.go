@@ -21,18 +21,21 @@ func allowance(n int64) time.Duration {
 	return bodyGrace + time.Duration(n)*time.Second/minRate
 }
 
-// paced returns a handler whose requests' bodies must keep coming. http.Server's ReadTimeout would cut every large upload,
-// and ends the context of requests that take longer than it to answer.
+// paced returns a handler whose requests' bodies must keep coming, also those that it leaves to the server to read. http.Server's
+// ReadTimeout would cut every large upload, and ends the context of requests that take longer than it to answer.
 func paced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &pacedBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
+			b := &pacedBody{ReadCloser: r.Body, conn: http.NewResponseController(w), start: time.Now()}
+			b.setDeadline(b.start.Add(bodyGrace))
+			r.Body = b
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// A pacedBody moves the connection's deadline while bytes come, and lifts it when the body ends.
+// A pacedBody moves the connection's deadline while bytes come, and lifts it when the body ends. One that fails leaves it: the
+// server reads on, to find the next request.
 type pacedBody struct {
 	io.ReadCloser
 	conn     *http.ResponseController
@@ -42,16 +45,12 @@ type pacedBody struct {
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	if b.start.IsZero() {
-		b.start = time.Now()
-		b.setDeadline(b.start.Add(bodyGrace))
-	}
 	n, err := b.ReadCloser.Read(p)
 	b.got += int64(n)
 	switch {
-	case err != nil:
+	case err == io.EOF:
 		b.setDeadline(time.Time{})
-	case b.got-b.extended >= paceStep:
+	case err == nil && b.got-b.extended >= paceStep:
 		b.extended = b.got
 		b.setDeadline(b.start.Add(allowance(b.got)))
 	}

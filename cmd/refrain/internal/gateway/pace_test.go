@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +62,52 @@ func TestRequestWithoutBodyHasNoDeadline(t *testing.T) {
 		t.Errorf("got deadlines %v, want none", w.deadlines)
 	}
 }
+
+// However a handler treats a body that does not come, its client is answered and left: the server would wait for the rest of it.
+func TestBodyThatDoesNotComeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]http.HandlerFunc{
+		"read":     func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body) },
+		"not read": func(http.ResponseWriter, *http.Request) {},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			l := &onceListener{conn: server, closed: make(chan struct{})}
+			s := newServer(h, slog.New(slog.DiscardHandler))
+			go func() { _ = s.Serve(l) }()
+			defer s.Close()
+			begun := time.Now()
+			_ = client.SetDeadline(begun.Add(time.Hour)) // of virtual time
+			_, _ = io.WriteString(client, "POST / HTTP/1.1\r\nHost: api\r\nContent-Length: 9\r\n\r\nhalf")
+			got, err := io.ReadAll(client)
+			if took := time.Since(begun); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 ") || took > 2*bodyGrace {
+				t.Errorf("%s: got %q, %v after %v of virtual time; want an answer, and the end after %v", name, got, err, took, bodyGrace)
+			}
+		})
+	}
+}
+
+// A onceListener accepts one connection.
+type onceListener struct {
+	conn   net.Conn
+	closed chan struct{}
+}
+
+func (l *onceListener) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *onceListener) Close() error {
+	close(l.closed)
+	return nil
+}
+
+func (l *onceListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 func TestClientThatDoesNotReadIsLeft(t *testing.T) {
 	t.Parallel()
