@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	lib "modernc.org/sqlite/lib"
+
 	"github.com/refrain-dev/refrain"
 )
 
@@ -17,8 +19,8 @@ const touchShared = "UPDATE main.refrain_store SET clock = max(clock, ?) RETURNI
 // SettleTx implements refrain.TxSettler. The transaction is a *[sql.Tx] on the store's file. From SettleTx on it has the file's
 // write lock, for which SettleTx waits until ctx ends. It must be short: see the package.
 //
-// The error is a refrain.ErrNoTx for a transaction of another kind, on another file, or of a connection whose commits are not
-// synced, and otherwise a refrain.ErrUnavailable. That is so, at once, when the transaction has read before and somebody else
+// The error is a refrain.ErrNoTx for a transaction of another kind, on another file, of a connection whose commits are not
+// synced, or that SQLite has rolled back after an error in it, and otherwise a refrain.ErrUnavailable. That is so, at once, when the transaction has read before and somebody else
 // has written since, which is why transactions should begin with _txlock=immediate: rolled back, it may be tried again.
 func (s *Store) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (refrain.Record, error) {
 	t, ok := tx.(*sql.Tx)
@@ -61,9 +63,25 @@ func (s *Store) settleTx(ctx context.Context, tx *sql.Tx, e *refrain.Settlement)
 	return next, nil
 }
 
+// stillOpen returns an error if the transaction has ended without its owner: SQLite rolls it back by itself when a statement in it is
+// interrupted, finds the disk full, or has a conflict that is to be resolved by ROLLBACK. What follows is committed at once.
+func stillOpen(ctx context.Context, tx *sql.Tx) error {
+	switch _, err := tx.ExecContext(ctx, "BEGIN"); {
+	case err == nil:
+		_, err = tx.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return errors.Join(fmt.Errorf("%w: SQLite has rolled it back after an error in it", refrain.ErrNoTx), err)
+	case code(err) != lib.SQLITE_ERROR: // that there is one already
+		return unavailable(err)
+	}
+	return nil
+}
+
 // join takes the file's write lock for the transaction, and makes sure that it is the store's file and that the commit is
 // synced. It returns the recorded time.
 func (s *Store) join(ctx context.Context, tx *sql.Tx) (recorded int64, err error) {
+	if err := stillOpen(ctx, tx); err != nil {
+		return 0, err
+	}
 	var synchronous int
 	if err := tx.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous); err != nil {
 		return 0, unavailable(err)

@@ -355,6 +355,36 @@ func begin(t *testing.T, db *sql.DB) *sql.Tx {
 	return tx
 }
 
+// TestSettleTxInNoTransaction settles where SQLite has rolled the transaction back by itself, of which database/sql knows nothing:
+// the outcome would be committed at once, and without what belongs to it.
+func TestSettleTxInNoTransaction(t *testing.T) {
+	t.Parallel()
+	a := newApplication(t, dsn)
+	if _, err := a.Exec("CREATE TABLE names (name TEXT UNIQUE); INSERT INTO names VALUES ('taken')"); err != nil {
+		t.Fatal(err)
+	}
+	id, token := claimed(t, a.store, time.Hour)
+	tx := a.begin()
+	if _, err := tx.Exec("INSERT INTO payments (operation) VALUES (?)", id[:]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("INSERT OR ROLLBACK INTO names VALUES ('taken')"); err == nil {
+		t.Fatal("there was no conflict")
+	}
+	for range 2 {
+		if _, err := a.store.SettleTx(t.Context(), tx, finished(id, token)); !errors.Is(err, refrain.ErrNoTx) {
+			t.Errorf("got error %v, want %v", err, refrain.ErrNoTx)
+		}
+	}
+	if err := tx.Commit(); err == nil || a.payments() != 0 {
+		t.Errorf("there are %d payments, error %v of the commit; want none and an error", a.payments(), err)
+	}
+	wantVerdict(t, a.store, refrain.Claim{ID: id}, refrain.InFlight)
+	if err := a.pay(id, token).Commit(); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+}
+
 // TestSettleTxTakesTheLock settles first thing in a transaction that began without the lock: nobody can come in between.
 func TestSettleTxTakesTheLock(t *testing.T) {
 	t.Parallel()
