@@ -20,8 +20,9 @@ const touchShared = "UPDATE main.refrain_store SET clock = max(clock, ?) RETURNI
 // write lock, for which SettleTx waits until ctx ends. It must be short: see the package.
 //
 // The error is a refrain.ErrNoTx for a transaction of another kind, on another file, of a connection whose commits are not
-// synced, or that SQLite has rolled back after an error in it, and otherwise a refrain.ErrUnavailable. That is so, at once, when the transaction has read before and somebody else
-// has written since, which is why transactions should begin with _txlock=immediate: rolled back, it may be tried again.
+// synced, or that SQLite has rolled back after an error in it, and otherwise a refrain.ErrUnavailable. That is so, at once, when
+// the transaction has read before and somebody else has written since, which is why transactions should begin with
+// _txlock=immediate: rolled back, it may be tried again.
 func (s *Store) SettleTx(ctx context.Context, tx any, e refrain.Settlement) (refrain.Record, error) {
 	t, ok := tx.(*sql.Tx)
 	if !ok {
@@ -63,8 +64,9 @@ func (s *Store) settleTx(ctx context.Context, tx *sql.Tx, e *refrain.Settlement)
 	return next, nil
 }
 
-// stillOpen returns an error if the transaction has ended without its owner: SQLite rolls it back by itself when a statement in it is
-// interrupted, finds the disk full, or has a conflict that is to be resolved by ROLLBACK. What follows is committed at once.
+// stillOpen returns an error if the transaction has ended without its owner: SQLite rolls it back by itself when a statement in
+// it is interrupted, finds the disk full, or has a conflict that is to be resolved by ROLLBACK. Each statement that follows is
+// committed at once.
 func stillOpen(ctx context.Context, tx *sql.Tx) error {
 	switch _, err := tx.ExecContext(ctx, "BEGIN"); {
 	case err == nil:
