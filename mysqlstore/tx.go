@@ -83,11 +83,11 @@ func (s *Store) lock(ctx context.Context, tx Tx, id refrain.ID) (*found, error) 
 	var identity []byte
 	var now int64
 	var begun bool
-	look := strings.Replace(s.qualify(txStore), "{begun}", s.begun(tx), 1)
+	look := strings.Replace(s.qualify(txStore), "{begun}", s.begun(), 1)
 	err := each(ctx, tx, look, nil, func(rows *sql.Rows) error { return rows.Scan(&identity, &now, &begun) })
 	switch n := number(err); {
 	case err == nil && !begun:
-		return nil, fmt.Errorf("%w: a %T in which none was begun", refrain.ErrNoTx, tx)
+		return nil, fmt.Errorf("%w: a %T in which none was begun, or the server has rolled it back after an error", refrain.ErrNoTx, tx)
 	case n == errNoSuchTable, err == nil && hex.EncodeToString(identity) != s.identity:
 		return nil, fmt.Errorf("%w: the store is not on its server", refrain.ErrNoTx)
 	case err != nil:
@@ -113,10 +113,11 @@ func (s *Store) lock(ctx context.Context, tx Tx, id refrain.ID) (*found, error) 
 	return f, nil
 }
 
-// begun returns what tells whether a transaction was begun: whatever else has the methods may be a pool in disguise. MySQL has
-// nothing that tells.
-func (s *Store) begun(tx Tx) string {
-	if _, ok := tx.(*sql.Tx); ok || !strings.Contains(s.settings.Load().version, "MariaDB") {
+// begun returns what tells whether there is a transaction: what has the methods may be a pool in disguise, and a *sql.Tx one
+// that the server has rolled back by itself, as the victim of a deadlock, after which each statement is committed at once. MySQL
+// has nothing that tells.
+func (s *Store) begun() string {
+	if !strings.Contains(s.settings.Load().version, "MariaDB") {
 		return "1"
 	}
 	return "@@in_transaction OR NOT @@autocommit"

@@ -121,6 +121,41 @@ func TestTransactionsOfOthersAreRefused(t *testing.T) {
 	}
 }
 
+// TestTheVictimOfADeadlock settles in a transaction that the server has rolled back by itself, of which database/sql knows nothing:
+// the outcome would be committed at once, and without what belongs to it.
+func TestTheVictimOfADeadlock(t *testing.T) {
+	t.Parallel()
+	url := database(t, server(t))
+	s := openStore(t, url, Config{})
+	t.Cleanup(func() { s.Close() })
+	db := openPlain(t, url)
+	exec(t, db, "CREATE TABLE accounts (id INT PRIMARY KEY, amount INT)")
+	exec(t, db, "INSERT INTO accounts VALUES (0, 0), (1, 0)")
+	c := newClaim()
+	claims(t, s, c, refrain.Run)
+	const pay = "UPDATE accounts SET amount = amount + 1 WHERE id = ?"
+	var errs [2]error
+	txs := [2]*sql.Tx{begin(t, db, nil), begin(t, db, nil)}
+	for i, tx := range txs {
+		exec(t, tx, pay, i)
+	}
+	var both sync.WaitGroup
+	for i, tx := range txs {
+		both.Go(func() { _, errs[i] = tx.ExecContext(within(t), pay, 1-i) })
+	}
+	both.Wait()
+	for i, tx := range txs {
+		if errs[i] != nil {
+			settlesTx(t, s, tx, finish(&c, "paid"), refrain.ErrNoTx)
+		}
+		_ = tx.Rollback()
+	}
+	if errs[0] == nil && errs[1] == nil {
+		t.Error("there was no deadlock")
+	}
+	claims(t, s, again(c), refrain.InFlight)
+}
+
 // connectionOn returns one that has run a statement.
 func connectionOn(t *testing.T, url, statement string) *sql.Conn {
 	t.Helper()
