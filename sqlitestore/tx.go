@@ -92,9 +92,7 @@ func (s *Store) join(ctx context.Context, tx *sql.Tx) (recorded int64, err error
 		return 0, fmt.Errorf("%w: its connection has synchronous=%d, so that its commit may be lost with the power: "+
 			"open the database with _pragma=synchronous(FULL)", refrain.ErrNoTx, synchronous)
 	}
-	var secret []byte
-	now := s.clock.Now().UnixMicro()
-	err = patiently(ctx, func() error { return tx.QueryRowContext(ctx, touchShared, now).Scan(&recorded, &secret) })
+	recorded, secret, err := s.touch(ctx, tx)
 	switch {
 	case missing(err), err == nil && !slices.Equal(secret, s.secret):
 		return 0, fmt.Errorf("%w: it is not on %s", refrain.ErrNoTx, s.path)
@@ -105,4 +103,27 @@ func (s *Store) join(ctx context.Context, tx *sql.Tx) (recorded int64, err error
 		return 0, unavailable(err)
 	}
 	return recorded, nil
+}
+
+// touch takes the lock, and is back when ctx ends. SQLite waits for as long as the application's busy_timeout says, whatever ctx
+// says; what is left behind then holds up nothing but the transaction's end.
+func (s *Store) touch(ctx context.Context, tx *sql.Tx) (recorded int64, secret []byte, err error) {
+	type answer struct {
+		recorded int64
+		secret   []byte
+		err      error
+	}
+	done := make(chan answer, 1)
+	now := s.clock.Now().UnixMicro()
+	go func() {
+		var a answer
+		a.err = patiently(ctx, func() error { return tx.QueryRowContext(ctx, touchShared, now).Scan(&a.recorded, &a.secret) })
+		done <- a
+	}()
+	select {
+	case a := <-done:
+		return a.recorded, a.secret, a.err
+	case <-ctx.Done():
+		return 0, nil, context.Cause(ctx)
+	}
 }

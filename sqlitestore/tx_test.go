@@ -402,3 +402,30 @@ func TestSettleTxTakesTheLock(t *testing.T) {
 	}
 	wantVerdict(t, a.store, refrain.Claim{ID: id}, refrain.Replay)
 }
+
+// TestSettleTxWaitsNoLongerThanItsCaller settles in a transaction whose connection waits for the lock for an hour, and which began
+// without it.
+func TestSettleTxWaitsNoLongerThanItsCaller(t *testing.T) {
+	t.Parallel()
+	a := newApplication(t, "?_pragma=busy_timeout(3600000)")
+	id, token := claimed(t, a.store, time.Hour)
+	holder := begin(t, openDB(t, a.file+dsn))
+	tx := a.begin()
+	ctx := brief(t)
+	settled := make(chan error, 1)
+	go func() {
+		_, err := a.store.SettleTx(ctx, tx, finished(id, token))
+		settled <- err
+	}()
+	select {
+	case err := <-settled:
+		if !errors.Is(err, refrain.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got error %v, want %v", err, context.DeadlineExceeded)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it waits on")
+	}
+	_ = holder.Rollback()
+	_ = tx.Rollback() // which SQLite may have done already, for it was interrupted
+	wantVerdict(t, a.store, refrain.Claim{ID: id}, refrain.InFlight)
+}
