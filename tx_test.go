@@ -73,6 +73,17 @@ func finishTx(t *testing.T, a *refrain.Attempt, tx *transaction, body string) {
 	}
 }
 
+// recording returns an attempt that has recorded its outcome, "paid", in a transaction that is open.
+func recording(t *testing.T) (*transactional, *refrain.Guard, *refrain.Attempt, *transaction) {
+	t.Helper()
+	s := newTransactional()
+	g := guard(t, s, refrain.Config{})
+	a := begin(t, g, operation("k"), refrain.Run)
+	tx := s.begin()
+	finishTx(t, a, tx, "paid")
+	return s, g, a, tx
+}
+
 // endings are all that an owner can say at the end.
 var endings = map[string]func(*refrain.Attempt) error{
 	"finish": func(a *refrain.Attempt) error {
@@ -87,11 +98,7 @@ func TestCommittedOutcomeStandsWhateverTheOwnerSays(t *testing.T) {
 	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, func(t *testing.T) {
-				s := newTransactional()
-				g := guard(t, s, refrain.Config{})
-				a := begin(t, g, operation("k"), refrain.Run)
-				tx := s.begin()
-				finishTx(t, a, tx, "paid")
+				_, g, a, tx := recording(t)
 				tx.commit(t)
 				if err := end(a); err != nil {
 					t.Errorf("got error %v of the ending", err)
@@ -110,11 +117,7 @@ func TestRolledBackOutcomeNeverWas(t *testing.T) {
 	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, func(t *testing.T) {
-				s := newTransactional()
-				g := guard(t, s, refrain.Config{})
-				a := begin(t, g, operation("k"), refrain.Run)
-				tx := s.begin()
-				finishTx(t, a, tx, "paid")
+				_, g, a, tx := recording(t)
 				tx.rollback()
 				if err := end(a); err != nil {
 					t.Errorf("got error %v of the ending", err)
@@ -139,11 +142,7 @@ func TestTransactionAfterACommitThatNobodyHeardOf(t *testing.T) {
 	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, func(t *testing.T) {
-				s := newTransactional()
-				g := guard(t, s, refrain.Config{})
-				a := begin(t, g, operation("k"), refrain.Run)
-				tx := s.begin()
-				finishTx(t, a, tx, "paid")
+				s, g, a, tx := recording(t)
 				tx.commit(t)
 				err := a.FinishTx(t.Context(), s.begin(), refrain.Outcome{Status: 201, Body: []byte("paid twice")})
 				if !errors.Is(err, refrain.ErrStale) {
@@ -162,11 +161,7 @@ func TestTransactionAfterACommitThatNobodyHeardOf(t *testing.T) {
 // was committed.
 func TestTransactionThatGoesAstray(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := newTransactional()
-		g := guard(t, s, refrain.Config{})
-		a := begin(t, g, operation("k"), refrain.Run)
-		tx := s.begin()
-		finishTx(t, a, tx, "paid")
+		_, g, a, tx := recording(t)
 		tx.rollback()
 		if err := a.FinishTx(t.Context(), "another database's", refrain.Outcome{}); !errors.Is(err, refrain.ErrNoTx) {
 			t.Fatalf("got error %v, want %v", err, refrain.ErrNoTx)
@@ -181,11 +176,7 @@ func TestTransactionThatGoesAstray(t *testing.T) {
 // TestEndingWaitsForTheTransaction ends the attempt while the transaction is open: what is true shows when it ends.
 func TestEndingWaitsForTheTransaction(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		s := newTransactional()
-		g := guard(t, s, refrain.Config{})
-		a := begin(t, g, operation("k"), refrain.Run)
-		tx := s.begin()
-		finishTx(t, a, tx, "paid")
+		_, _, a, tx := recording(t)
 		done := make(chan error)
 		go func() { done <- a.Release(context.Background()) }()
 		pass(time.Second)
