@@ -145,6 +145,10 @@ func (s *Store) remarks(n *node) []refrain.Remark {
 	if used, limit := n.number("used_memory"), n.number("maxmemory"); limit > 0 && used > limit/10*9 {
 		r.add(refrain.GradeWarn, "memory", fmt.Sprintf("%d of %d bytes are used: a full server refuses new operations", used, limit))
 	}
+	if n.info["rdb_last_bgsave_status"] == "err" && n.saves {
+		r.add(refrain.GradeWarn, "snapshot", "the last one failed, which the server's log explains: nothing can be claimed or "+
+			"recorded until one succeeds, unless stop-writes-on-bgsave-error is no")
+	}
 	r.durability(n)
 	r.replicas(n, s.cfg.Wait)
 	return r.all

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -310,6 +312,33 @@ func TestAudit(t *testing.T) {
 		if text := audit(t, s); !strings.Contains(text, "FAULT identity") {
 			t.Errorf("without its identity: got\n%s", text)
 		}
+	}
+}
+
+// TestAuditTellsThatNothingCanBeWritten looks at a server that refuses all writes, since it could not write a snapshot.
+func TestAuditTellsThatNothingCanBeWritten(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, "save", "3600 1", "enable-protected-configs", "yes")
+	s := openStore(t, server.URL(), Config{AuditEvery: time.Hour})
+	if text := audit(t, s); strings.Contains(text, "snapshot of") {
+		t.Errorf("got\n%s", text)
+	}
+	folder := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	call(t, server, "CONFIG", "SET", "dir", folder)
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	call(t, server, "BGSAVE")
+	eventually(t, "the snapshot to fail", func() bool {
+		return strings.Contains(call(t, server, "INFO", "persistence"), "rdb_last_bgsave_status:err")
+	})
+	c := newClaim()
+	unavailable(t, s, &c, refrain.ErrUnavailable)
+	if text := audit(t, s); !strings.Contains(text, "warn snapshot of") {
+		t.Errorf("got\n%s", text)
 	}
 }
 
