@@ -150,8 +150,9 @@ func (f *framing) follow(b []byte) bool {
 			f.line = append(f.line, line...)
 			line = f.line
 		}
-		if !f.lineEnds(bytes.TrimSuffix(line, []byte("\r"))) {
-			return false
+		line, crlf := bytes.CutSuffix(line, []byte("\r"))
+		if !crlf && (f.state == inChunkSize || f.state == inTrailer) || !f.lineEnds(line) {
+			return false // of a chunked body the server would read on at a bare LF
 		}
 		if f.line = f.line[:0]; cap(f.line) > maxKept {
 			f.line = nil
