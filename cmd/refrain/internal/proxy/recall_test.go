@@ -46,6 +46,8 @@ func newTwin(t *testing.T) *twin {
 		switch r.URL.Path {
 		case "/empty":
 			w.WriteHeader(http.StatusNoContent)
+		case "/nameless":
+			w.WriteHeader(299)
 		case "/declined":
 			w.WriteHeader(http.StatusPaymentRequired)
 			_, _ = io.WriteString(w, "no")
@@ -137,7 +139,7 @@ func TestRecalledAnswersAreTheServers(t *testing.T) {
 		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: api\r\n%sContent-Length: %d\r\n\r\n%s", path, fields, len(body), body)
 	}
 	const key = "Idempotency-Key: k\r\n"
-	for _, path := range []string{"/", "/a%20b?x=1", "/empty", "/declined"} {
+	for _, path := range []string{"/", "/a%20b?x=1", "/empty", "/declined", "/nameless"} {
 		k := "Idempotency-Key: k-" + path + "\r\n"
 		first := raw(path, k+"Content-Type: application/json\r\n", `{"a":1}`)
 		exchange(t, tw.plain, first) // runs

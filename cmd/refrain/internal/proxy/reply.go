@@ -58,7 +58,7 @@ func (r *reply) render() {
 	b := r.wire[:0]
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(r.status), 10)
-	b = append(append(b, ' '), http.StatusText(r.status)...)
+	b = append(append(b, ' '), reason(r.status)...)
 	b = append(b, "\r\nDate: "...)
 	r.date = len(b)
 	b = append(b, http.TimeFormat+"\r\n"...) // as long as any date
@@ -70,6 +70,14 @@ func (r *reply) render() {
 	b = append(b, r.body...)
 	r.wire = b
 	r.stamp()
+}
+
+// reason returns what net/http's server writes behind a status.
+func reason(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "status code " + strconv.Itoa(status)
 }
 
 // repeat takes an answer that was rendered before.
