@@ -44,6 +44,9 @@ func describesAttempt(name string) bool {
 		strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, http.TrailerPrefix)
 }
 
+// isTakenOut reports whether net/http takes the field with that canonical name out of a request's header, where nobody finds it.
+func isTakenOut(name string) bool { return name == "Host" || name == "Transfer-Encoding" || name == "Trailer" }
+
 // hasElement reports whether a comma-separated list has the element, in any case.
 func hasElement(lines []string, element string) bool {
 	for _, line := range lines {

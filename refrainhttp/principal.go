@@ -49,6 +49,8 @@ func newPrincipalSource(source Source, known Sources) (principalSource, error) {
 		return s, err
 	}
 	switch {
+	case scheme == "header" && isTakenOut(http.CanonicalHeaderKey(name)):
+		return s, fmt.Errorf("%q is no field that names a caller: net/http takes it out of a request's header", source)
 	case scheme == "header" && isToken(name):
 		s.name = http.CanonicalHeaderKey(name)
 		s.Find = headerFinder(s.name)

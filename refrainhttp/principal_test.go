@@ -229,6 +229,20 @@ func TestScopeHeadersAreNames(t *testing.T) {
 	}
 }
 
+// What net/http takes out of a header binds nothing and names nobody: a policy that relies on it is refused.
+func TestNothingIsReadFromWhatIsTakenOut(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"host", "Transfer-Encoding", "Trailer"} {
+		for _, p := range []refrainhttp.Policy{
+			{ScopeHeaders: []string{name}}, {Principal: []refrainhttp.Source{refrainhttp.Source("header:" + name)}},
+		} {
+			if _, err := newMiddleware(t, oneRoute(p)); err == nil || !strings.Contains(err.Error(), "net/http takes") {
+				t.Errorf("%+v: got %v, want a refusal", p, err)
+			}
+		}
+	}
+}
+
 // Requests whose principal a function finds are never answered from their bytes alone.
 func TestOnlyBytesAreRecalled(t *testing.T) {
 	t.Parallel()

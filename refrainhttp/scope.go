@@ -35,6 +35,9 @@ func newScoper(p Policy, pattern string, known Sources) (scoper, error) {
 	if s.headers, err = canonicalNames(p.ScopeHeaders); err != nil {
 		return s, fmt.Errorf("headers: %w", err)
 	}
+	if at := slices.IndexFunc(s.headers, isTakenOut); at >= 0 {
+		return s, fmt.Errorf("headers: net/http takes %s out of a request's header, so that no key would be bound to it", s.headers[at])
+	}
 	slices.Sort(s.headers) // their order in the policy says nothing
 	if len(p.Principal) == 0 {
 		return s, errors.New("principal: the list is empty; use none if there are no principals to tell apart")
