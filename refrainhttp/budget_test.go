@@ -1,6 +1,7 @@
 package refrainhttp_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -51,5 +52,21 @@ func TestBodyMemoryIsBounded(t *testing.T) {
 	}
 	if got := send("b", "", 300); got != http.StatusOK {
 		t.Errorf("when the budget is free again: got %d, want 200", got)
+	}
+}
+
+// What is only watched has no more memory; who finds it spent is passed on unread.
+func TestBodyMemoryOfObserveIsBounded(t *testing.T) {
+	t.Parallel()
+	cfg := oneRoute(refrainhttp.Policy{Mode: refrainhttp.Observe})
+	cfg.BodyMemory = 10
+	s := newSite(t, cfg, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	if got := s.do(post("k", "more than there is")); got.body != "more than there is" {
+		t.Errorf("got %v, want the answer to the whole body", got)
+	}
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	if e := s.events.all[0]; e.Status != refrainhttp.StatusRefused || e.Problem != "unavailable" {
+		t.Errorf("reported %+v, want that it would be refused", e)
 	}
 }

@@ -18,6 +18,12 @@ func (x *exchange) watch() {
 	if !x.plan.late && x.noted() {
 		return
 	}
+	room := bodyRoom(x.request, x.plan.policy.Limits.RequestBody)
+	if !x.m.bodies.take(room) {
+		x.forward(StatusRefused, 0, problemUnavailable)
+		return
+	}
+	defer x.m.bodies.give(room)
 	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
 	defer x.release()
 	err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
