@@ -45,7 +45,9 @@ func describesAttempt(name string) bool {
 }
 
 // isTakenOut reports whether net/http takes the field with that canonical name out of a request's header, where nobody finds it.
-func isTakenOut(name string) bool { return name == "Host" || name == "Transfer-Encoding" || name == "Trailer" }
+func isTakenOut(name string) bool {
+	return name == "Host" || name == "Transfer-Encoding" || name == "Trailer"
+}
 
 // hasElement reports whether a comma-separated list has the element, in any case.
 func hasElement(lines []string, element string) bool {
