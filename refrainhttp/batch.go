@@ -121,6 +121,8 @@ func (b *batching) split(x *exchange) ([]item, array, refusal) {
 		return nil, a, refusal{kind: problemKeyInvalid, detail: plain}
 	case err != nil || len(a.elements) == 0:
 		return nil, a, refusal{}
+	case len(a.elements) > b.limit:
+		return nil, a, b.overLimit(x, a)
 	}
 	items := make([]item, len(a.elements))
 	keys, seen := 0, make(map[string]int, len(items))
@@ -142,15 +144,26 @@ func (b *batching) split(x *exchange) ([]item, array, refusal) {
 	switch {
 	case keys == 0:
 		return nil, a, refusal{}
-	case len(items) > b.limit:
-		detail := fmt.Sprintf("The batch has %d items; at most %d are allowed.", len(items), b.limit)
-		return nil, a, refusal{kind: problemTooLarge, detail: detail}
 	case keys < len(items):
 		first := slices.IndexFunc(items, func(i item) bool { return i.key.value == "" })
 		detail := fmt.Sprintf("Item %d has no key, others have; either all have one or none has.", first)
 		return nil, a, refusal{kind: problemKeyMissing, detail: detail}
 	}
 	return items, a, refusal{}
+}
+
+// overLimit refuses an array of more elements than a batch may have, if any of them has a key. Nothing is kept of them: there may
+// be as many as half the bytes of the body.
+func (b *batching) overLimit(x *exchange, a array) refusal {
+	hasKey := func(e extent) bool {
+		_, err := b.keyOf(x, x.body.b[e.start:e.end])
+		return !errors.Is(err, errNoKey)
+	}
+	if !b.key.mayBeIn(x.body.b) || !slices.ContainsFunc(a.elements, hasKey) {
+		return refusal{}
+	}
+	detail := fmt.Sprintf("The batch has %d items; at most %d are allowed.", len(a.elements), b.limit)
+	return refusal{kind: problemTooLarge, detail: detail}
 }
 
 // sealed reports whether a body may be a batch to its API and is none to who cannot open it.

@@ -72,8 +72,8 @@ func readArray(d *json.Decoder) (a array, err error) {
 		return a, errNoArray
 	}
 	a.start = int(d.InputOffset()) - 1
+	var element json.RawMessage
 	for d.More() {
-		var element json.RawMessage
 		if err := d.Decode(&element); err != nil {
 			return a, errNoArray
 		}

@@ -3,6 +3,10 @@ package refrainhttp
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -60,5 +64,26 @@ func TestWrap(t *testing.T) {
 		if got := string(a.with(doc, []byte("1"))); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// A body may be an array of half a million numbers. No item is made of any to see that it is no batch. It measures
+// memory, and does not run beside others.
+func TestArraysThatAreNoBatchAreCheap(t *testing.T) {
+	p, err := compile("POST /", Policy{Batch: Batch{Key: "/id"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 100_000
+	body := []byte("[" + strings.Repeat("1,", n) + `{"ID":1}]`)
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	x := &exchange{plan: p, request: r, body: &buffer{b: body}, work: &workspace{}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	items, _, f := p.batch.split(x)
+	runtime.ReadMemStats(&after)
+	each := (after.TotalAlloc - before.TotalAlloc) / n // half of it what encoding/json takes and gives back
+	if len(items) > 0 || f.kind != problemNone || each > 280 {
+		t.Errorf("got %d items and %v, %d bytes for each element; want nothing of them kept", len(items), f, each)
 	}
 }

@@ -242,6 +242,7 @@ func TestBadBatches(t *testing.T) {
 		{`{"operations":[{"id":"a","id":"b"}]}`, "key-invalid", "single meaning"},
 		{`{"operations":[{"id":"a"}],"operations":[{"id":"b"}]}`, "key-invalid", "single meaning"},
 		{`{"operations":[{"id":1},{"id":2},{"id":3},{"id":4}]}`, "body-too-large", "at most 3"},
+		{`{"operations":[{},{},{},{"id":4}]}`, "body-too-large", "at most 3"},
 	} {
 		got := s.do(post("", tc.body).with("Authorization", "alice"))
 		if got.problem().Code != tc.code || !strings.Contains(got.problem().Detail, tc.says) {
@@ -252,12 +253,12 @@ func TestBadBatches(t *testing.T) {
 		t.Errorf("with a key of its own: got %s, want it refused", got)
 	}
 	s.ran(0)
-	for _, unkeyed := range []string{`{"operations":[]}`, `{"operations":[{"amount":1}]}`, `{"operations":{}}`, `{}`, `[]`, `x`, ``} {
+	for _, unkeyed := range []string{`{"operations":[]}`, `{"operations":[{"amount":1}]}`, `{"operations":{}}`, `{}`, `[]`, `x`, ``, `{"operations":[1,2,3,4]}`} {
 		if got := s.do(post("", unkeyed).with("Authorization", "alice")); got.status() != "" {
 			t.Errorf("%s: got %s, want it unprotected", unkeyed, got)
 		}
 	}
-	if got := b.requests(); len(got) != 7 || got[1] != `{"operations":[{"amount":1}]}` {
+	if got := b.requests(); len(got) != 8 || got[1] != `{"operations":[{"amount":1}]}` {
 		t.Errorf("the handler got %q, want the bodies as they are", got)
 	}
 }
