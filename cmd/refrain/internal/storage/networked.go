@@ -93,6 +93,13 @@ func (o opener) admit(ctx context.Context, store shared, log *slog.Logger) ([]by
 	if err := inspect(ctx, store, log); err != nil {
 		return nil, err
 	}
+	made, err := store.Secret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := own(o.cfg.Journal, o.journal, made); err != nil {
+		return nil, err
+	}
 	return sharedSecret(ctx, store, o.cfg.Secret)
 }
 

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -26,6 +27,9 @@ func openPebble(dir string, log *slog.Logger) (*Storage, error) {
 	if err != nil {
 		_ = store.Close()
 		return nil, err
+	}
+	if err := own(dir, kept, secret); err != nil {
+		return nil, errors.Join(err, store.Close(), kept.Close())
 	}
 	return &Storage{Store: store, Journal: kept, Secret: secret, close: []func() error{store.Close, kept.Close}}, nil
 }

@@ -4,6 +4,7 @@
 //
 //	store/            the database, locked by the process that uses it
 //	outcomes.journal  outcomes that the database could not take yet
+//	outcomes.store    which database that is
 //	secret            what keys the hashes in the database, mode 0600
 //
 // A networked store has the secret itself, unless the operator gives one; its journal is in a folder of each process.
