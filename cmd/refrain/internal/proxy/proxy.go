@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -83,12 +84,9 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 			r.SetURL(p.base)
 			r.Out.Host = r.In.Host
 			forwarding(r.In).set(r.Out.Header)
-			for _, name := range [...]string{
-				"Idempotency-Attempt", "Idempotency-Fence", "Idempotency-Status", "Idempotency-Expires", "Idempotent-Replayed",
-				"Idempotency-Advice", "Idempotency-Key-Source",
-			} {
-				r.Out.Header.Del(name) // what they say comes from a claim, and this request has none
-			}
+			maps.DeleteFunc(r.Out.Header, func(name string, _ []string) bool {
+				return isMark(name) || mimics(name) // what they say comes from a claim, and this request has none
+			})
 		},
 		Transport: &once{http.Transport{
 			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,

@@ -407,6 +407,7 @@ func TestUpstreamSeesTheRequestAsItWas(t *testing.T) {
 	req.Header = http.Header{
 		"idempotency-key": {`"k"`}, "X-One": {"1", "2"}, "Connection": {"X-Hop, Idempotency-Key"}, "X-Hop": {"h"},
 		"Idempotency-Fence": {"99"}, "Accept-Encoding": {"gzip"}, "X-Forwarded-For": {"10.0.0.9"}, "Te": {"trailers"},
+		"Idempotency_Fence": {"99"}, "X_forwarded_For": {"10.0.0.8"}, "X_One": {"3"}, // which PHP takes for those with hyphens
 	}
 	req.Host = "api.example"
 	resp, err := http.DefaultTransport.RoundTrip(req)
@@ -419,7 +420,8 @@ func TestUpstreamSeesTheRequestAsItWas(t *testing.T) {
 	}
 	r := <-got
 	for field, want := range map[string]string{
-		"Idempotency-Key": `"k"`, "X-One": "1,2", "X-Hop": "", "Accept-Encoding": "identity",
+		"Idempotency-Key": `"k"`, "X-One": "1,2", "X-Hop": "", "Idempotency_fence": "", "X_forwarded_for": "", "X_one": "3",
+		"Accept-Encoding": "identity",
 		"X-Forwarded-For": "10.0.0.9, 127.0.0.1", "X-Forwarded-Host": "api.example", "X-Forwarded-Proto": "http",
 	} {
 		if got := strings.Join(r.Header[field], ","); got != want {
@@ -447,12 +449,15 @@ func TestRequestsWithoutAClaimCarryNoMarks(t *testing.T) {
 		req, _ := http.NewRequest(method, target, nil)
 		req.Header["Idempotency-Fence"], req.Header["Idempotency-Attempt"] = []string{"99"}, []string{"x"}
 		req.Header["Idempotency-Status"], req.Header["Idempotency-Key-Source"] = []string{"executed"}, []string{"derived"}
+		req.Header["Idempotency_Fence"], req.Header["X_Forwarded_Host"] = []string{"99"}, []string{"other"}
 		resp, err := http.DefaultTransport.RoundTrip(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if h := <-got; h.Get("Idempotency-Fence")+h.Get("Idempotency-Attempt")+h.Get("Idempotency-Status")+h.Get("Idempotency-Key-Source") != "" {
+		h := <-got
+		if h.Get("Idempotency_fence")+h.Get("X_forwarded_host")+h.Get("Idempotency-Fence")+h.Get("Idempotency-Attempt")+
+			h.Get("Idempotency-Status")+h.Get("Idempotency-Key-Source") != "" {
 			t.Errorf("%s reached the upstream with %v", method, h)
 		}
 	}

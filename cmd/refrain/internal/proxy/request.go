@@ -30,6 +30,26 @@ func rewritten(name string) bool {
 	return false
 }
 
+// isMark reports whether a field, by its canonical name, is one that only Refrain sets.
+func isMark(name string) bool {
+	switch name {
+	case "Idempotency-Attempt", "Idempotency-Fence", "Idempotency-Status", "Idempotency-Expires", "Idempotent-Replayed",
+		"Idempotency-Advice", "Idempotency-Key-Source":
+		return true
+	}
+	return false
+}
+
+// mimics reports whether an upstream may take a field for one that the proxy writes: where fields become variables, as in PHP and
+// other CGI, an underscore is as good as a hyphen.
+func mimics(name string) bool {
+	if strings.IndexByte(name, '_') < 0 {
+		return false
+	}
+	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return isMark(name) || rewritten(name)
+}
+
 // appendRequest appends the request as the upstream gets it, to be sent in one piece. Its body is in memory.
 func appendRequest(b []byte, r *http.Request, base *url.URL) ([]byte, error) {
 	if r.ContentLength < 0 {
@@ -54,7 +74,7 @@ func appendHead(b []byte, r *http.Request, base *url.URL, length int) []byte {
 	b = appendField(b, "Host", r.Host)
 	named := connectionNames(r.Header)
 	for name, values := range r.Header {
-		if hopByHop(name) || rewritten(name) || named[name] {
+		if hopByHop(name) || rewritten(name) || named[name] || mimics(name) {
 			continue
 		}
 		for _, v := range values {
