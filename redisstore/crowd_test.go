@@ -3,11 +3,14 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/refrain-dev/refrain"
 )
 
 // TestNobodyWaitsForAFullConnection makes more calls than a connection takes, of a client that does not look at contexts: whoever
@@ -66,5 +69,38 @@ func TestALateConfirmationIsWaitedFor(t *testing.T) {
 			}
 			return m, errors.New("no")
 		})
+	}
+}
+
+// TestCloseEndsWhatWaitsForReplicas closes the store while a call waits for what does not come.
+func TestCloseEndsWhatWaitsForReplicas(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, startRedis(t).URL(), Config{AuditEvery: time.Hour, Wait: 1, WaitTimeout: time.Hour})
+	begun, comes, ended := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+	defer close(comes)
+	go func() {
+		_, err := s.bounded(context.Background(), func(context.Context) (m rueidis.RedisMessage, err error) {
+			close(begun)
+			<-comes
+			return m, nil
+		})
+		if !errors.Is(err, refrain.ErrClosed) {
+			err = fmt.Errorf("the call: got error %w, want %w", err, refrain.ErrClosed)
+		} else {
+			err = nil
+		}
+		ended <- err
+	}()
+	<-begun
+	go func() { ended <- s.Close() }()
+	for range 2 {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-within(t).Done():
+			t.Fatal("it is still under way")
+		}
 	}
 }

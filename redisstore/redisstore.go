@@ -63,11 +63,11 @@ type Store struct {
 	under    atomic.Int64    // how many calls are
 	troubled atomic.Bool     // the last call went wrong
 
-	life   sync.RWMutex // held to read while calls are counted in
-	closed atomic.Bool
-	calls  sync.WaitGroup // what runs in goroutines of the store's
-	stop   context.CancelFunc
-	poke   chan struct{} // wakes the watch
+	closed  atomic.Bool
+	watched sync.WaitGroup // what runs for as long as the store is open
+	stop    context.CancelFunc
+	stopped <-chan struct{} // closed by stop
+	poke    chan struct{}   // wakes the watch
 }
 
 var (
@@ -100,9 +100,9 @@ func Open(ctx context.Context, url string, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("opening %s: %w", s.target, err)
 	}
 	watching, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	s.calls.Go(func() { s.watch(watching) })
-	s.calls.Go(func() { s.listen(watching) })
+	s.stop, s.stopped = stop, watching.Done()
+	s.watched.Go(func() { s.watch(watching) })
+	s.watched.Go(func() { s.listen(watching) })
 	return s, nil
 }
 
@@ -155,17 +155,14 @@ type fault struct {
 	all bool // no call may be made; else only those fail that the server refuses
 }
 
-// Close implements refrain.Store.
+// Close implements refrain.Store. It does not wait for calls that are left behind.
 func (s *Store) Close() error {
-	s.life.Lock()
-	again := s.closed.Swap(true)
-	s.life.Unlock()
-	if again {
+	if s.closed.Swap(true) {
 		return refrain.ErrClosed
 	}
 	s.stop()
 	s.client.Close()
-	s.calls.Wait()
+	s.watched.Wait()
 	return nil
 }
 

@@ -95,8 +95,8 @@ func (s *Store) bounded(
 	return m, err
 }
 
-// leave makes a call that is left behind when ctx ends. It has time to connect, for itself and for those who wait for the same
-// connection.
+// leave makes a call that is left behind when ctx ends or the store is closed. It has time to connect, for itself and for those
+// who wait for the same connection.
 func (s *Store) leave(
 	ctx context.Context, call func(context.Context) (rueidis.RedisMessage, error),
 ) (rueidis.RedisMessage, error) {
@@ -105,23 +105,19 @@ func (s *Store) leave(
 		err error
 	}
 	done := make(chan result, 1)
-	s.life.RLock()
-	if s.closed.Load() {
-		s.life.RUnlock()
-		return rueidis.RedisMessage{}, refrain.ErrClosed
-	}
-	s.calls.Go(func() {
+	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience())
 		defer cancel()
 		m, err := call(ctx)
 		done <- result{m, err}
-	})
-	s.life.RUnlock()
+	}()
 	select {
 	case r := <-done:
 		return r.m, r.err
 	case <-ctx.Done():
 		return rueidis.RedisMessage{}, ctx.Err()
+	case <-s.stopped:
+		return rueidis.RedisMessage{}, refrain.ErrClosed
 	}
 }
 
