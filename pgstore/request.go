@@ -82,8 +82,9 @@ func (r *request) conclude(seen *sighting) bool {
 
 // rest lets the request come again in a while.
 func (s *Store) rest(r *request) {
-	time.AfterFunc(pause(r.rests), func() { s.queue.add(r) })
-	r.rests++
+	wait := pause(r.rests)
+	r.rests++ // while it is nobody else's
+	time.AfterFunc(wait, func() { s.queue.add(r) })
 }
 
 // do has the request made and waits for its answer, as long as ctx lasts.
