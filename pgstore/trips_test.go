@@ -48,34 +48,34 @@ func countQuestions(client net.Conn, server string, asked *atomic.Int64) {
 	go func() { _, _ = io.Copy(client, upstream) }()
 	const wantsTLS = 80877103
 	for code := uint32(wantsTLS); code == wantsTLS; { // the first messages have no type
-		message, err := pass(client, upstream, 0)
+		message, err := readMessage(client, 0)
 		if err != nil {
 			return
 		}
 		code = binary.BigEndian.Uint32(message[4:])
+		_, _ = upstream.Write(message)
 	}
 	for {
-		message, err := pass(client, upstream, 1)
+		message, err := readMessage(client, 1)
 		if err != nil {
 			return
 		}
 		if message[0] == 'S' || message[0] == 'Q' {
-			asked.Add(1)
+			asked.Add(1) // before it can be answered
 		}
+		_, _ = upstream.Write(message)
 	}
 }
 
-// pass passes on a message whose length is behind so many bytes.
-func pass(from io.Reader, to io.Writer, behind int) ([]byte, error) {
+// readMessage reads a message whose length is behind so many bytes.
+func readMessage(r io.Reader, behind int) ([]byte, error) {
 	message := make([]byte, behind+4)
-	if _, err := io.ReadFull(from, message); err != nil {
+	if _, err := io.ReadFull(r, message); err != nil {
 		return nil, err
 	}
 	rest := make([]byte, binary.BigEndian.Uint32(message[behind:])-4)
-	if _, err := io.ReadFull(from, rest); err != nil {
+	if _, err := io.ReadFull(r, rest); err != nil {
 		return nil, err
 	}
-	message = append(message, rest...)
-	_, err := to.Write(message)
-	return message, err
+	return append(message, rest...), nil
 }
