@@ -48,7 +48,7 @@ func countQuestions(client net.Conn, server string, asked *atomic.Int64) {
 	go func() { _, _ = io.Copy(client, upstream) }()
 	const wantsTLS = 80877103
 	for code := uint32(wantsTLS); code == wantsTLS; { // the first messages have no type
-		message, err := readMessage(client, 0)
+		message, err := readQuestion(client, 0)
 		if err != nil {
 			return
 		}
@@ -56,7 +56,7 @@ func countQuestions(client net.Conn, server string, asked *atomic.Int64) {
 		_, _ = upstream.Write(message)
 	}
 	for {
-		message, err := readMessage(client, 1)
+		message, err := readQuestion(client, 1)
 		if err != nil {
 			return
 		}
@@ -67,8 +67,8 @@ func countQuestions(client net.Conn, server string, asked *atomic.Int64) {
 	}
 }
 
-// readMessage reads a message whose length is behind so many bytes.
-func readMessage(r io.Reader, behind int) ([]byte, error) {
+// readQuestion reads a message whose length is behind so many bytes.
+func readQuestion(r io.Reader, behind int) ([]byte, error) {
 	message := make([]byte, behind+4)
 	if _, err := io.ReadFull(r, message); err != nil {
 		return nil, err
