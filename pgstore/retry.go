@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	maxRetries    = 10 // a quarter of a second
+	maxRetries    = 25 // a second
 	shortestPause = time.Millisecond
 	longestPause  = 50 * time.Millisecond
 )
