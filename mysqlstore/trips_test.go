@@ -2,7 +2,6 @@ package mysqlstore
 
 import (
 	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,8 +17,9 @@ func TestOneRoundTrip(t *testing.T) {
 	server := server(t)
 	url := database(t, server)
 	var sent atomic.Int64
-	address := servertest.Relay(t, func(client net.Conn) { countMessages(client, servers.Address(server.Port), &sent) })
-	s := openStore(t, strings.Replace(url, servers.Address(server.Port), address, 1), Config{})
+	direct := servers.Address(server.Port)
+	address := servertest.Watch(t, direct, func(from io.Reader, to io.Writer) error { return countMessages(from, to, &sent) })
+	s := openStore(t, strings.Replace(url, direct, address, 1), Config{})
 	defer s.Close()
 	for n := range 5 {
 		c := newClaim()
@@ -33,25 +33,18 @@ func TestOneRoundTrip(t *testing.T) {
 	}
 }
 
-// countMessages passes a connection on, and counts the client's packets that begin a message.
-func countMessages(client net.Conn, server string, sent *atomic.Int64) {
-	defer client.Close()
-	upstream, err := net.Dial("tcp", server)
-	if err != nil {
-		return
-	}
-	defer upstream.Close()
-	go func() { _, _ = io.Copy(client, upstream) }()
+// countMessages passes packets on, and counts those that begin a message.
+func countMessages(from io.Reader, to io.Writer, sent *atomic.Int64) error {
 	for head := make([]byte, 4); ; {
-		if _, err := io.ReadFull(client, head); err != nil {
-			return
+		if _, err := io.ReadFull(from, head); err != nil {
+			return err
 		}
 		if head[3] == 0 {
 			sent.Add(1)
 		}
-		_, _ = upstream.Write(head)
-		if _, err := io.CopyN(upstream, client, int64(head[0])|int64(head[1])<<8|int64(head[2])<<16); err != nil {
-			return
+		_, _ = to.Write(head)
+		if _, err := io.CopyN(to, from, int64(head[0])|int64(head[1])<<8|int64(head[2])<<16); err != nil {
+			return err
 		}
 	}
 }

@@ -3,7 +3,6 @@ package pgstore
 import (
 	"encoding/binary"
 	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,7 +19,7 @@ func TestOneRoundTrip(t *testing.T) {
 	url, schema := newSchema(t)
 	server := servers.Address(shared.Get(t).Port)
 	var asked atomic.Int64
-	address := servertest.Relay(t, func(client net.Conn) { countQuestions(client, server, &asked) })
+	address := servertest.Watch(t, server, func(from io.Reader, to io.Writer) error { return countQuestions(from, to, &asked) })
 	s := openStore(t, strings.Replace(url, server, address, 1), Config{Schema: schema})
 	done(t, s, "the first opens buckets")
 	toClaim, toFinish := int64(100), int64(100)
@@ -37,33 +36,26 @@ func TestOneRoundTrip(t *testing.T) {
 	}
 }
 
-// countQuestions passes a connection on, and counts the client's messages after which it waits: Sync and Query.
-func countQuestions(client net.Conn, server string, asked *atomic.Int64) {
-	defer client.Close()
-	upstream, err := net.Dial("tcp", server)
-	if err != nil {
-		return
-	}
-	defer upstream.Close()
-	go func() { _, _ = io.Copy(client, upstream) }()
+// countQuestions passes messages on, and counts those after which the client waits: Sync and Query.
+func countQuestions(from io.Reader, to io.Writer, asked *atomic.Int64) error {
 	const wantsTLS = 80877103
 	for code := uint32(wantsTLS); code == wantsTLS; { // the first messages have no type
-		message, err := readQuestion(client, 0)
+		message, err := readQuestion(from, 0)
 		if err != nil {
-			return
+			return err
 		}
 		code = binary.BigEndian.Uint32(message[4:])
-		_, _ = upstream.Write(message)
+		_, _ = to.Write(message)
 	}
 	for {
-		message, err := readQuestion(client, 1)
+		message, err := readQuestion(from, 1)
 		if err != nil {
-			return
+			return err
 		}
 		if message[0] == 'S' || message[0] == 'Q' {
 			asked.Add(1) // before it can be answered
 		}
-		_, _ = upstream.Write(message)
+		_, _ = to.Write(message)
 	}
 }
 

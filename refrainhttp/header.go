@@ -19,8 +19,9 @@ const (
 	headerKeySource = "Idempotency-Key-Source"
 )
 
-// ours reports whether the canonical name is a field that only this package sets. The key is not one: clients send it.
-func ours(name string) bool {
+// IsOwn reports whether the canonical name is a header field that only this package sets: what a client sends under it is
+// stripped. The key is not one: clients send it.
+func IsOwn(name string) bool {
 	switch name {
 	case headerStatus, headerReplayed, headerExpires, headerAttempt, headerFence, headerAdvice, headerKeySource:
 		return true
@@ -40,7 +41,7 @@ func describesAttempt(name string) bool {
 		"Retry-After", headerKey:
 		return true
 	}
-	return ours(name) || strings.HasPrefix(name, "Ratelimit") ||
+	return IsOwn(name) || strings.HasPrefix(name, "Ratelimit") ||
 		strings.HasPrefix(name, "Access-Control-") || strings.HasPrefix(name, http.TrailerPrefix)
 }
 

@@ -11,7 +11,7 @@ import (
 func ownHeader(h http.Header, keyNames []string) http.Header {
 	own := make(http.Header, len(h)+2) // for the two fields that are added
 	for name, lines := range h {
-		if !ours(name) {
+		if !IsOwn(name) {
 			own[name] = lines
 		}
 	}
@@ -54,7 +54,7 @@ func keepEndToEnd(lines, keyNames []string) []string {
 	for _, line := range lines {
 		for e := range strings.SplitSeq(line, ",") {
 			name := http.CanonicalHeaderKey(strings.TrimSpace(e))
-			mustStay := ours(name)
+			mustStay := IsOwn(name)
 			for _, key := range keyNames {
 				mustStay = mustStay || name == key
 			}

@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"io"
 	"net"
 	"testing"
 )
@@ -24,4 +25,19 @@ func Relay(tb testing.TB, serve func(client net.Conn)) (address string) {
 		}
 	}()
 	return l.Addr().String()
+}
+
+// Watch is a Relay to a server, in which pass passes on, and sees, what each client sends.
+func Watch(tb testing.TB, server string, pass func(from io.Reader, to io.Writer) error) (address string) {
+	tb.Helper()
+	return Relay(tb, func(client net.Conn) {
+		defer client.Close()
+		upstream, err := net.Dial("tcp", server)
+		if err != nil {
+			return
+		}
+		defer upstream.Close()
+		go func() { _, _ = io.Copy(client, upstream) }()
+		_ = pass(client, upstream) // whoever is cut off tells what is wrong
+	})
 }

@@ -11,12 +11,6 @@ import (
 	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
-// ownHeaders are those that Refrain sets itself; what a client sends under these names is stripped.
-var ownHeaders = []string{
-	"Idempotent-Replayed", "Idempotency-Status", "Idempotency-Expires", "Idempotency-Attempt", "Idempotency-Fence",
-	"Idempotency-Advice", "Idempotency-Key-Source",
-}
-
 // header is a kind of names of request headers.
 func header() kind[string] { return scalar(parseHeader, strings.Clone) }
 
@@ -29,7 +23,7 @@ func parseHeader(name string) (string, error) {
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	switch {
-	case slices.Contains(ownHeaders, name):
+	case refrainhttp.IsOwn(name):
 		return "", fmt.Errorf("%s is set by Refrain itself; clients' copies are stripped", name)
 	case slices.Contains(framing, name):
 		return "", fmt.Errorf("%s says where a request goes or ends, and nothing else can be read from it", name)

@@ -19,6 +19,8 @@ import (
 	"sync"
 
 	"github.com/refrain-dev/refrain"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // Config configures a Proxy.
@@ -85,7 +87,7 @@ func (p *Proxy) newPlain(roots *tls.Config) *httputil.ReverseProxy {
 			r.Out.Host = r.In.Host
 			forwarding(r.In).set(r.Out.Header)
 			maps.DeleteFunc(r.Out.Header, func(name string, _ []string) bool {
-				return isMark(name) || mimics(name) // what they say comes from a claim, and this request has none
+				return refrainhttp.IsOwn(name) || mimics(name) // what they say comes from a claim, and this request has none
 			})
 		},
 		Transport: &once{http.Transport{

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/refrain-dev/refrain/refrainhttp"
 )
 
 // hopByHop reports whether a field, by its canonical name, ends at an intermediary (RFC 9110, section 7.6.1).
@@ -30,16 +32,6 @@ func rewritten(name string) bool {
 	return false
 }
 
-// isMark reports whether a field, by its canonical name, is one that only Refrain sets.
-func isMark(name string) bool {
-	switch name {
-	case "Idempotency-Attempt", "Idempotency-Fence", "Idempotency-Status", "Idempotency-Expires", "Idempotent-Replayed",
-		"Idempotency-Advice", "Idempotency-Key-Source":
-		return true
-	}
-	return false
-}
-
 // mimics reports whether an upstream may take a field for one that the proxy writes: where fields become variables, as in PHP and
 // other CGI, an underscore is as good as a hyphen.
 func mimics(name string) bool {
@@ -47,7 +39,7 @@ func mimics(name string) bool {
 		return false
 	}
 	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
-	return isMark(name) || rewritten(name)
+	return refrainhttp.IsOwn(name) || rewritten(name)
 }
 
 // appendRequest appends the request as the upstream gets it, to be sent in one piece. Its body is in memory.
