@@ -23,13 +23,15 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, r *http.Request, resp *http.Re
 	body := io.Reader(resp.Body)
 	if resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 { // delimited by the end of the connection
 		start, err := io.ReadAll(io.LimitReader(body, maxUndelimited))
-		if err != nil {
+		switch whole := len(start) < maxUndelimited && isWholeJSON(resp, start); {
+		case whole:
+			body = bytes.NewReader(start)
+		case err != nil:
 			return unreadable(err)
-		}
-		if len(start) == maxUndelimited || !isWholeJSON(resp, start) {
+		default:
 			refrainhttp.MarkIncomplete(r.Context())
+			body = io.MultiReader(bytes.NewReader(start), body)
 		}
-		body = io.MultiReader(bytes.NewReader(start), body)
 	}
 	h := w.Header()
 	copyFields(h, resp.Header)

@@ -24,6 +24,7 @@ type conn struct {
 	headLeft  int // bytes that may still be read while a head is; negative: no limit
 	reused    bool
 	idleSince time.Time
+	sending   chan bool // gets whether all could be sent, if that was not at once
 }
 
 func newConn(c, raw net.Conn) *conn {
@@ -50,13 +51,61 @@ func (r headReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// send writes the request, in one system call where it can, and returns how many bytes left.
-func (c *conn) send(ctx context.Context, message []byte) (int, error) {
+// atOnce is how much of a request is sent before anyone looks for its answer: a new socket takes that much from whoever writes,
+// however little the other end reads.
+const atOnce = copySize
+
+// send begins to send the request. An error tells that not a byte of it left. What is more than fits at once is sent while the
+// answer is read: an upstream that answers early may not read the rest (RFC 9112, section 9.3), and one that answers bit by bit
+// may read no more before its answer is taken.
+func (c *conn) send(ctx context.Context, message []byte) error {
 	deadline, _ := ctx.Deadline()
 	if err := c.SetDeadline(deadline); err != nil {
-		return 0, err
+		return err
 	}
-	return c.Write(message)
+	n, err := c.Write(message[:min(len(message), atOnce)])
+	if n == 0 || n == len(message) {
+		return err
+	}
+	c.sending = make(chan bool, 1)
+	go func() {
+		if err == nil {
+			_, err = c.Write(message[n:])
+		}
+		c.sending <- err == nil
+	}()
+	return nil
+}
+
+// sent reports whether the whole request has left.
+func (c *conn) sent() bool {
+	if c.sending == nil {
+		return true
+	}
+	select {
+	case all := <-c.sending:
+		c.sending = nil
+		return all
+	default:
+		return false
+	}
+}
+
+// linger is for how long an upstream that has answered may go on reading the request.
+const linger = time.Second
+
+// leave gives up the connection. An upstream that has answered and did not say that it closes gets more of a request that is
+// being sent, as it may be at work on that.
+func (c *conn) leave(answered bool) {
+	if !answered || c.sending == nil {
+		_ = c.Close()
+		return
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(linger))
+	go func() {
+		<-c.sending
+		_ = c.Close()
+	}()
 }
 
 // answer reads the head of the final answer to a request with the given method. Interim answers go to interim.

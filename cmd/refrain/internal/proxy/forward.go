@@ -21,17 +21,17 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c, err := p.upstream.send(r.Context(), *message)
-	if cap(*message) <= copySize {
+	if cap(*message) <= atOnce { // else it may still be being sent
 		p.messages.Put(message)
 	}
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
-	kept := false
+	kept, more := false, false
 	defer func() {
 		if !kept {
-			_ = c.Close()
+			c.leave(more)
 		}
 	}()
 	stop := interrupting(r.Context(), c)
@@ -41,7 +41,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case err == nil && !resp.Close:
-		if kept = stop(); kept {
+		if more = stop(); more && c.sent() {
+			kept = true
 			p.upstream.keep(c)
 		}
 	case err != nil && refrainhttp.Retract(w):

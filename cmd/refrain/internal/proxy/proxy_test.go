@@ -40,6 +40,11 @@ func startOn(t *testing.T, upstream string, log *slog.Logger, store refrain.Stor
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startConfigured(t, Config{Upstream: base, Logger: log}, store, policy)
+}
+
+func startConfigured(t *testing.T, cfg Config, store refrain.Store, policy refrainhttp.Policy) string {
+	t.Helper()
 	guard, err := refrain.New(store, refrain.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +53,7 @@ func startOn(t *testing.T, upstream string, log *slog.Logger, store refrain.Stor
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(Config{Upstream: base, Logger: log})
+	p := New(cfg)
 	srv := httptest.NewServer(mw.Wrap(p))
 	t.Cleanup(func() {
 		srv.Close()

@@ -54,26 +54,22 @@ func newUpstream(u *url.URL, roots *tls.Config) *upstream {
 	return up
 }
 
-// send writes the request on an idle connection or a new one, and returns the connection to read the answer from. The
-// error wraps errNotSent when not a byte left; otherwise the upstream may have run the request.
+// send sends the request on an idle connection or a new one, and returns the connection to read the answer from, which may come
+// before all is sent. An error wraps errNotSent: not a byte left. Otherwise the upstream may have run the request.
 func (u *upstream) send(ctx context.Context, message []byte) (*conn, error) {
 	for {
 		c, err := u.connect(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNotSent, err)
 		}
-		n, err := c.send(ctx, message)
-		switch {
-		case err == nil:
+		if err = c.send(ctx, message); err == nil {
 			return c, nil
-		case n > 0:
-			_ = c.Close()
-			return nil, fmt.Errorf("sending the request: %w", err)
-		case !c.reused || ctx.Err() != nil:
-			_ = c.Close()
+		}
+		_ = c.Close()
+		if !c.reused || ctx.Err() != nil {
 			return nil, fmt.Errorf("%w: %w", errNotSent, err)
 		}
-		_ = c.Close() // it died while idle, before the first byte: another one may take the request
+		// It died while idle, before the first byte: another one may take the request.
 	}
 }
 
