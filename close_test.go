@@ -138,10 +138,10 @@ func TestCloseDoesNotWaitToForget(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		store := newFaulty()
 		g := guard(t, store, refrain.Config{})
-		var keys []string
+		var keys [][]byte
 		for i := range 100 {
-			keys = append(keys, string(rune('A'+i)))
-			finish(t, begin(t, g, operation(keys[i]), refrain.Run), "paid")
+			keys = append(keys, []byte(string(rune('A'+i))))
+			finish(t, begin(t, g, operation(string(keys[i])), refrain.Run), "paid")
 		}
 		owner := begin(t, g, operation("last"), refrain.Run)
 		store.fail(hangs)

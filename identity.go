@@ -46,7 +46,11 @@ func (i *identity) of(op *Operation) (ID, Fingerprint) {
 
 func (i *identity) id(op *Operation) ID {
 	var room [256]byte
-	return sha256.Sum256(appendString(i.names(room[:0], &op.Scope), op.Key))
+	b := i.names(room[:0], &op.Scope)
+	if op.Key == "" {
+		return sha256.Sum256(appendString(b, op.KeyBytes))
+	}
+	return sha256.Sum256(appendString(b, op.Key))
 }
 
 // names appends what the names of a scope's operations begin with, before their keys. Every part is length-prefixed: no
@@ -76,7 +80,7 @@ func (i *identity) marks(s *Scope) (ids [2]ID) {
 	return ids
 }
 
-func appendString(b []byte, s string) []byte {
+func appendString[T string | []byte](b []byte, s T) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }

@@ -317,7 +317,7 @@ func TestForget(t *testing.T) {
 		running := begin(t, g, op, refrain.Run)
 		finish(t, begin(t, g, other, refrain.Run), "paid")
 		forget := func() {
-			g.Forget(op.Scope, slices.Values([]string{op.Key, "k2", other.Key}))
+			g.Forget(op.Scope, slices.Values([][]byte{[]byte(op.Key), []byte("k2"), []byte(other.Key)}))
 			synctest.Wait()
 		}
 		forget()

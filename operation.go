@@ -12,6 +12,9 @@ type Operation struct {
 	Scope Scope
 	// Key is the client's idempotency key, opaque, 1 to 1024 bytes.
 	Key string
+	// KeyBytes is the key of an operation whose Key is empty, for callers that put keys together in memory that they use again:
+	// nothing looks at it after Begin, Recall or ID has returned.
+	KeyBytes []byte
 	// Fingerprint is a digest of what the request means. It compares two uses of a key and never selects a record.
 	Fingerprint Fingerprint
 	// FingerprintVersion is that of the algorithm that made the Fingerprint. It is part of the record: fingerprints of two
@@ -36,11 +39,11 @@ type Scope struct {
 }
 
 func (op *Operation) validate() error {
-	switch {
-	case op.Key == "":
+	switch n := max(len(op.Key), len(op.KeyBytes)); {
+	case n == 0:
 		return fmt.Errorf("%w: it is empty", ErrInvalidKey)
-	case len(op.Key) > maxKeyLength:
-		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrInvalidKey, len(op.Key), maxKeyLength)
+	case n > maxKeyLength:
+		return fmt.Errorf("%w: it has %d bytes, at most %d are allowed", ErrInvalidKey, n, maxKeyLength)
 	}
 	if op.Policy == nil {
 		return nil

@@ -54,16 +54,23 @@ func newRecall(limit int) *recall {
 	return c
 }
 
-// slot returns that of a key, in whatever scope.
-func (c *recall) slot(key string) uint32 {
-	if len(c.slots) == 0 {
+// slot returns that of an operation's key, in whatever scope.
+func (c *recall) slot(op *Operation) uint32 {
+	switch {
+	case len(c.slots) == 0:
 		return 0
+	case op.Key == "":
+		return c.slotOf(maphash.Bytes(c.seed, op.KeyBytes))
 	}
-	return uint32(maphash.String(c.seed, key) % uint64(len(c.slots)))
+	return c.slotOf(maphash.String(c.seed, op.Key))
 }
 
+func (c *recall) slotOf(hash uint64) uint32 { return uint32(hash % uint64(len(c.slots))) }
+
 // may reports false if nothing of that key is kept.
-func (c *recall) may(key string) bool { return len(c.slots) > 0 && c.slots[c.slot(key)].Load() > 0 }
+func (c *recall) may(key string) bool {
+	return len(c.slots) > 0 && c.slots[c.slotOf(maphash.String(c.seed, key))].Load() > 0
+}
 
 func (c *recall) shard(id *ID) *recallShard { return &c.shards[id[0]%uint8(len(c.shards))] }
 
@@ -110,6 +117,9 @@ func (c *recall) look(id *ID) (r Record, now time.Time) {
 
 // forget drops the record of an operation, if it is kept.
 func (c *recall) forget(id ID) {
+	if c.limit == 0 {
+		return
+	}
 	sh := c.shard(&id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

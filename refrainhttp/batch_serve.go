@@ -38,9 +38,9 @@ func (x *exchange) unpack() (items []item, a array, f refusal) {
 	if f.kind != problemNone {
 		return nil, a, f
 	}
-	_, err := x.plan.key.read(x.request, nil, x.work)
+	own, err := x.plan.key.read(x.request, nil, x.work)
 	switch {
-	case !errors.Is(err, errNoKey):
+	case err != nil || !own.none():
 		f = refusal{kind: problemKeyInvalid, detail: "The keys of a batch are those of its items. Send it without one of its own."}
 	case len(items) == 0 && x.plan.key.required:
 		f = refusal{kind: problemKeyMissing}

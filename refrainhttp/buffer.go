@@ -11,6 +11,7 @@ const maxPooled = 256 << 10
 // A workspace is memory to compute in, used again likewise.
 type workspace struct {
 	b       []byte
+	key     []byte // that is put together
 	text    []byte // of an answer
 	json    canonicaliser
 	request document

@@ -25,8 +25,8 @@ import (
 func contest(b *testing.B, p *refrainhttp.Policy) {
 	var first, replay []float64
 	for n := 0; b.Loop(); n++ {
-		ratios := turn(b, p, n)
-		first, replay = append(first, ratios[0]), append(replay, ratios[1])
+		t := newTurn(b, p, &refrainhttp.Policy{}, n*turnRequests)
+		first, replay = append(first, t.ratio()), append(replay, t.ratio())
 	}
 	report(b, "first", first)
 	report(b, "replay", replay)
@@ -41,23 +41,36 @@ func report(b *testing.B, what string, ratios []float64) {
 	b.ReportMetric(noise, what+"-noise")
 }
 
-// turn returns the ratio of first executions and that of replays. Both begin with an empty store.
-func turn(b *testing.B, p *refrainhttp.Policy, n int) (ratios [2]float64) {
-	const slices, requests = 20, 50
-	handlers := [2]http.Handler{serving(b, p), serving(b, &refrainhttp.Policy{})}
-	for again := range ratios {
-		var took [2]time.Duration
-		for i := range 2 * slices {
-			side := (i + i/2) % 2 // each as often before the other as after it
-			made := make([]*http.Request, requests)
-			for r := range made {
-				made[r] = contestRequest(p, (n*slices+i/2)*requests+r)
-			}
-			took[side] += serve(handlers[side], made)
+// A turn is a part of a contest. Both sides begin it with an empty store.
+type turn struct {
+	policy   *refrainhttp.Policy // that the requests are made for
+	handlers [2]http.Handler
+	from     int // the number of its first request
+}
+
+// A ratio comes from that many slices of that many requests.
+const (
+	turnSlices   = 20
+	turnSlice    = 50
+	turnRequests = turnSlices * turnSlice
+)
+
+func newTurn(b *testing.B, p, beside *refrainhttp.Policy, from int) *turn {
+	return &turn{p, [2]http.Handler{serving(b, p), serving(b, beside)}, from}
+}
+
+// ratio returns that of what the two sides take: of first executions, and when it is called again, of replays.
+func (t *turn) ratio() float64 {
+	var took [2]time.Duration
+	for i := range 2 * turnSlices {
+		side := (i + i/2) % 2 // each as often before the other as after it
+		made := make([]*http.Request, turnSlice)
+		for r := range made {
+			made[r] = contestRequest(t.policy, t.from+i/2*turnSlice+r)
 		}
-		ratios[again] = float64(took[0]) / float64(took[1])
+		took[side] += serve(t.handlers[side], made)
 	}
-	return ratios
+	return float64(took[0]) / float64(took[1])
 }
 
 func serve(h http.Handler, requests []*http.Request) time.Duration {

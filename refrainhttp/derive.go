@@ -65,8 +65,9 @@ func (x *exchange) derives() bool {
 }
 
 // name makes the fingerprint the operation's key. No client's key begins with a zero byte.
-func (d *derivation) name(op *refrain.Operation) {
-	op.Key = "\x00derived" + string(op.Fingerprint[:])
+func (d *derivation) name(op *refrain.Operation, work *workspace) {
+	work.key = append(append(work.key[:0], "\x00derived"...), op.Fingerprint[:]...)
+	op.KeyBytes = work.key
 	op.Policy, op.Probe = &d.operation, over
 }
 

@@ -20,12 +20,14 @@ type exchange struct {
 
 	key    clientKey
 	caller caller
+	scope  refrain.Scope // of its operation
 	body   *buffer
 	work   *workspace
 }
 
+// newExchange returns an exchange that its caller has to release.
 func newExchange(p *protected, found *plan, w http.ResponseWriter, r *http.Request) exchange {
-	x := exchange{m: p.m, next: p.next, plan: found, client: w, request: r}
+	x := exchange{m: p.m, next: p.next, plan: found, client: w, request: r, work: p.m.buffers.workspace()}
 	if p.m.observer != nil {
 		x.start = time.Now()
 	}
@@ -43,8 +45,7 @@ func (x *exchange) serve() {
 		return
 	}
 	defer x.m.bodies.give(room)
-	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
-	defer x.release()
+	x.body = x.m.buffers.get()
 	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody); err != nil {
 		if x.outgrows(err) {
 			return
@@ -71,7 +72,7 @@ func (x *exchange) turnedAway() bool {
 	switch f := x.identify(); {
 	case f.kind != problemNone:
 		x.refuse(StatusRefused, f)
-	case x.key.value == "" && !x.derives():
+	case x.key.none() && !x.derives():
 		x.pass()
 	default:
 		return false
@@ -81,7 +82,9 @@ func (x *exchange) turnedAway() bool {
 
 // pass lets a request without a key through.
 func (x *exchange) pass() {
-	x.m.passOn(x.next, x.client, x.unprotected())
+	r := x.unprotected()
+	x.release() // it may take long
+	x.m.passOn(x.next, x.client, r)
 	x.report(StatusUnkeyed, 0, problemNone)
 }
 
@@ -107,12 +110,12 @@ func (x *exchange) identify() refusal {
 	}
 	var err error
 	x.key, err = x.plan.key.read(x.request, body, x.work)
-	has := !errors.Is(err, errNoKey)
+	has := !x.key.none()
 	switch {
+	case err != nil:
+		return refusal{kind: problemKeyInvalid, detail: sentence(err)}
 	case !has && x.plan.key.required:
 		return refusal{kind: problemKeyMissing}
-	case has && err != nil:
-		return refusal{kind: problemKeyInvalid, detail: sentence(err)}
 	case has && x.plan.policy.Mode == Refuse:
 		return refusal{kind: problemUnsupported}
 	case has && upgrades(x.request):
@@ -179,12 +182,11 @@ func (x *exchange) operation() refrain.Operation {
 	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
-	op := refrain.Operation{
-		Scope: x.plan.scope.of(x.request, x.caller.principal), Key: x.key.value, Policy: &x.plan.operation,
-	}
+	x.scope = x.plan.scope.of(x.request, x.caller.principal)
+	op := refrain.Operation{Scope: x.scope, Key: x.key.value, KeyBytes: x.key.built, Policy: &x.plan.operation}
 	digest.put(&op, x)
 	if x.key.derived {
-		x.plan.derive.name(&op)
+		x.plan.derive.name(&op, x.work)
 	}
 	return op
 }
@@ -196,10 +198,15 @@ func (x *exchange) bypass() {
 	x.report(StatusBypassed, 0, problemNone)
 }
 
-// release gives the exchange's memory back.
+// release gives the exchange's memory back, if that was not done.
 func (x *exchange) release() {
-	x.m.buffers.put(x.body)
-	x.m.buffers.putWorkspace(x.work)
+	if x.body != nil {
+		x.m.buffers.put(x.body)
+	}
+	if x.work != nil {
+		x.m.buffers.putWorkspace(x.work)
+	}
+	x.body, x.work = nil, nil
 }
 
 // report tells the observer what became of the request.

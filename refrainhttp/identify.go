@@ -29,6 +29,9 @@ func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, e
 		}
 	}
 	key, err := p.key.read(r, body.b, work)
+	if err == nil && key.none() {
+		err = errNoKey
+	}
 	if err != nil {
 		return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
 	}
@@ -36,5 +39,5 @@ func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, e
 	if err != nil {
 		return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
 	}
-	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r, who.principal), Key: key.value}), p.pattern, nil
+	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r, who.principal), Key: key.value, KeyBytes: key.built}), p.pattern, nil
 }

@@ -11,9 +11,22 @@ import (
 // without one.
 type clientKey struct {
 	value   string
-	raw     string
+	built   []byte // in place of value: one that is no piece of the header, in the exchange's workspace
+	raw     string // as the client wrote it, if not as it was built
 	number  uint64 // of a sequence
+	joined  bool   // of several fields: there is no one way that the client wrote it
 	derived bool   // the client sent none: it is the request's fingerprint
+}
+
+// none reports whether it is that of a request without one.
+func (k *clientKey) none() bool { return k.value == "" && len(k.built) == 0 }
+
+// written returns the key as its client wrote it.
+func (k *clientKey) written() string {
+	if k.raw == "" && !k.joined {
+		return string(k.built)
+	}
+	return k.raw
 }
 
 // source says whose the key is, if not the client's.
@@ -63,44 +76,72 @@ func newKeyReader(k Key) (keyReader, error) {
 	return r, nil
 }
 
-// errNoKey says that a request has no key.
+// errNoKey says that a request has no key where one was looked for.
 var errNoKey = errors.New("the request has no key")
 
-// read returns the request's key; body is what was read of its body, and work what may be used to look into it. Any other
-// error than errNoKey tells what is wrong with the key, in words for the client.
+// read returns the request's key, if it has one; body is what was read of its body, and work what may be used to look into it.
+// The error tells what is wrong with the key, in words for the client.
 func (k *keyReader) read(r *http.Request, body []byte, work *workspace) (clientKey, error) {
 	for i := range k.sources {
 		s := &k.sources[i]
-		raw, err := s.find(r, body, work)
+		key, err := k.readFrom(s, r, body, work)
 		switch {
-		case errors.Is(err, errNoKey):
-			continue
-		case err != nil:
-			return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
-		case s.scheme == fromTuple:
-			return clientKey{value: raw}, nil // of several fields: there is no one way that the client wrote it
-		}
-		if s.scheme == fromSequence {
-			n, err := parseNumber(raw)
-			if err != nil {
-				return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
-			}
-			return clientKey{value: sequenceKey(n), raw: raw, number: n}, nil
-		}
-		value, err := k.parse(raw, s.scheme != fromHeader)
-		if err != nil {
+		case err == nil:
+			return key, nil
+		case !errors.Is(err, errNoKey):
 			return clientKey{}, fmt.Errorf("%s: %w", s.name, err)
 		}
-		return clientKey{value: value, raw: raw}, nil
 	}
-	return clientKey{}, errNoKey
+	return clientKey{}, nil
+}
+
+func (k *keyReader) readFrom(s *keySource, r *http.Request, body []byte, work *workspace) (key clientKey, err error) {
+	switch s.scheme {
+	case fromTuple:
+		key.joined = true
+		key.built, err = s.join(r, body, work)
+		return key, err
+	case fromBody:
+		text, err := s.textIn(body, work)
+		if err != nil {
+			return key, err
+		}
+		return k.take(text, work)
+	}
+	if key.raw, err = s.find(r, body); err != nil {
+		return key, err
+	}
+	if s.scheme == fromSequence {
+		key.number, err = parseNumber(key.raw)
+		work.key = appendNumber(work.key[:0], key.number)
+		key.built = work.key
+		return key, err
+	}
+	key.value, err = k.parse(key.raw, s.scheme != fromHeader)
+	return key, err
+}
+
+// take returns the key that a body has.
+func (k *keyReader) take(text []byte, work *workspace) (key clientKey, err error) {
+	text = trim(text)
+	if k.format == UUID || k.format == UUID7 {
+		key.raw = string(text)
+		key.value, err = k.parse(key.raw, true)
+		return key, err
+	}
+	if err = k.fits(len(text)); err == nil {
+		err = charsOf(text).printable()
+	}
+	work.key = append(work.key[:0], text...)
+	key.built = work.key
+	return key, err
 }
 
 // parse returns the key that a text holds. One that is plain is never quoted.
 func (k *keyReader) parse(text string, plain bool) (string, error) {
 	text = strings.Trim(text, " ")
 	if text == "" {
-		return "", errors.New("the key is empty")
+		return "", errEmptyKey
 	}
 	value, chars := text, charsOf(text)
 	var err error
@@ -123,15 +164,26 @@ func (k *keyReader) parse(text string, plain bool) (string, error) {
 
 // check returns the key in the form that is compared, if it has the length and the form that it must have.
 func (k *keyReader) check(value string, chars charSet) (string, error) {
-	switch {
-	case value == "":
-		return "", errors.New("the key is empty")
-	case len(value) < k.minLength:
-		return "", fmt.Errorf("the key has %d characters; at least %d are needed", len(value), k.minLength)
-	case len(value) > k.maxLength:
-		return "", fmt.Errorf("the key has %d characters; at most %d are allowed", len(value), k.maxLength)
-	case k.format == UUID || k.format == UUID7:
+	if err := k.fits(len(value)); err != nil {
+		return "", err
+	}
+	if k.format == UUID || k.format == UUID7 {
 		return parseUUID(value, chars, k.format == UUID7)
 	}
 	return value, nil
+}
+
+var errEmptyKey = errors.New("the key is empty")
+
+// fits says what is wrong with the length of a key.
+func (k *keyReader) fits(n int) error {
+	switch {
+	case n == 0:
+		return errEmptyKey
+	case n < k.minLength:
+		return fmt.Errorf("the key has %d characters; at least %d are needed", n, k.minLength)
+	case n > k.maxLength:
+		return fmt.Errorf("the key has %d characters; at most %d are allowed", n, k.maxLength)
+	}
+	return nil
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // charsOf looks at each byte of a key once. The bytes of keys are random, which makes bad branches.
-func charsOf(s string) (all charSet) {
+func charsOf[T string | []byte](s T) (all charSet) {
 	for i := range len(s) {
 		all |= charSets[s[i]]
 	}

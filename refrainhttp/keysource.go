@@ -83,13 +83,9 @@ func (s *keySource) inBody() bool {
 	return s.scheme == fromForm || s.scheme == fromBody || slices.ContainsFunc(s.parts, func(p keySource) bool { return p.inBody() })
 }
 
-// find returns the text that holds the key, errNoKey when there is none.
-func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string, error) {
+// find returns the text that holds the key, errNoKey when there is none. It is not for tuples and bodies of JSON.
+func (s *keySource) find(r *http.Request, body []byte) (string, error) {
 	switch s.scheme {
-	case fromHeader, fromSequence:
-		return oneLineOf(r.Header, s.headers[0])
-	case fromTuple:
-		return s.findTuple(r, body, work)
 	case fromQuery:
 		return oneValue(r.URL.RawQuery, s.arg)
 	case fromForm:
@@ -98,8 +94,7 @@ func (s *keySource) find(r *http.Request, body []byte, work *workspace) (string,
 		}
 		return oneValue(string(body), s.arg)
 	}
-	text, err := s.textIn(body, work)
-	return string(text), err
+	return oneLineOf(r.Header, s.headers[0])
 }
 
 func oneLineOf(h http.Header, name string) (string, error) {
@@ -113,33 +108,33 @@ func oneLineOf(h http.Header, name string) (string, error) {
 	}
 }
 
-// findTuple joins parts so that no two tuples give the same key: each is length-prefixed.
-func (s *keySource) findTuple(r *http.Request, body []byte, work *workspace) (string, error) {
-	var room [128]byte
-	b := room[:0]
-	missing := ""
+// join joins the parts of a tuple so that no two give the same key: each is length-prefixed. The key is in the workspace.
+func (s *keySource) join(r *http.Request, body []byte, work *workspace) ([]byte, error) {
+	b, missing := work.key[:0], ""
 	for i := range s.parts {
 		p := &s.parts[i]
 		was := len(b)
 		var err error
 		switch b, err = p.appendPart(b, r, body, work); {
+		case err == nil && b[was] != 0: // its length
+		case err == nil:
+			return nil, fmt.Errorf("%s is empty", p.name)
 		case errors.Is(err, errNoKey):
 			missing = p.name
-		case err != nil:
-			return "", err
-		case b[was] == 0: // its length
-			return "", fmt.Errorf("%s is empty", p.name)
+		default:
+			return nil, err
 		}
 	}
+	work.key = b
 	switch {
 	case len(b) == 0:
-		return "", errNoKey
+		return nil, errNoKey
 	case missing != "":
-		return "", fmt.Errorf("the request has no %s", missing)
+		return nil, fmt.Errorf("the request has no %s", missing)
 	case len(b) > maxKeyLength:
-		return "", fmt.Errorf("they have %d characters together; at most %d are allowed", len(b), maxKeyLength)
+		return nil, fmt.Errorf("they have %d characters together; at most %d are allowed", len(b), maxKeyLength)
 	}
-	return string(b), nil
+	return b, nil
 }
 
 // appendPart appends a part of a tuple, which is in the header or the body.
@@ -155,8 +150,16 @@ func (s *keySource) appendPart(b []byte, r *http.Request, body []byte, work *wor
 	if err != nil {
 		return b, err
 	}
-	text = bytes.Trim(text, " ")
+	text = trim(text)
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...), nil
+}
+
+// trim takes the spaces around a key away, which are seldom there.
+func trim(text []byte) []byte {
+	if n := len(text); n > 0 && text[0] != ' ' && text[n-1] != ' ' {
+		return text
+	}
+	return bytes.Trim(text, " ")
 }
 
 // oneValue returns the only value that url.ParseQuery would return for a name in a query or form.

@@ -29,7 +29,7 @@ type marking struct {
 func (m *marking) value(name string, _ *pointer) string {
 	switch name {
 	case varKey:
-		return m.key.raw
+		return m.key.written()
 	case varKeySource:
 		return m.key.source()
 	case varStatus:

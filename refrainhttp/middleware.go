@@ -72,6 +72,7 @@ func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := newExchange(p, found, w, r)
+	defer x.release()
 	if found.policy.Mode == Observe {
 		x.watch()
 	} else {

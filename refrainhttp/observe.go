@@ -24,8 +24,7 @@ func (x *exchange) watch() {
 		return
 	}
 	defer x.m.bodies.give(room)
-	x.body, x.work = x.m.buffers.get(), x.m.buffers.workspace()
-	defer x.release()
+	x.body = x.m.buffers.get()
 	err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
 	body := &bodyReader{rest: x.body.b, tail: x.request.Body}
 	defer body.end()
@@ -61,7 +60,7 @@ func (x *exchange) noted() bool {
 	switch f := x.identify(); {
 	case f.kind != problemNone:
 		x.forward(StatusRefused, 0, f.kind)
-	case x.key.value == "" && !x.derives():
+	case x.key.none() && !x.derives():
 		x.forward(StatusUnkeyed, 0, problemNone)
 	default:
 		return false
@@ -122,6 +121,9 @@ func (x *exchange) forward(s Status, code int, k problemKind) {
 	if s != StatusUnkeyed {
 		x.m.log.Info("observed: request would have been answered otherwise",
 			"route", x.plan.pattern, "would", s, "code", code)
+	}
+	if x.body == nil {
+		x.release() // it may take long
 	}
 	x.next.ServeHTTP(x.client, x.request)
 }

@@ -52,6 +52,9 @@ func newProber(guard *refrain.Guard) prober {
 
 // about returns what asks about an operation on behalf of a retry.
 func (p *prober) about(q *inquiry, retry *http.Request, op refrain.Operation) refrain.ProbeFunc {
+	if op.Key == "" {
+		op.Key, op.KeyBytes = string(op.KeyBytes), nil // it may be asked later
+	}
 	return func(ctx context.Context, r refrain.Record) (refrain.Finding, error) {
 		select {
 		case p.slots <- struct{}{}:

@@ -52,15 +52,15 @@ func (p *protected) ServeRecalled(w http.ResponseWriter, r *http.Request, body [
 		return nil, false
 	}
 	x := newExchange(p, found, w, r)
+	defer x.release()
 	var err error
-	if x.key, err = found.key.read(r, nil, nil); err != nil {
+	if x.key, err = found.key.read(r, nil, x.work); err != nil || x.key.none() {
 		return nil, false
 	}
 	if x.caller, err = found.scope.caller(r); err != nil {
 		return nil, false
 	}
-	x.body, x.work = p.m.buffers.get(), p.m.buffers.workspace()
-	defer x.release()
+	x.body = p.m.buffers.get()
 	x.body.b = append(x.body.b, body...)
 	op := x.operation()
 	a, ok := p.m.guard.Recall(op)
@@ -88,6 +88,7 @@ type repetition struct {
 }
 
 func newRepetition(x *exchange, op refrain.Operation, a *refrain.Attempt) *repetition {
+	op.KeyBytes = bytes.Clone(op.KeyBytes)
 	return &repetition{
 		m:         x.m,
 		plan:      x.plan,

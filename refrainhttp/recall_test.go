@@ -67,6 +67,44 @@ func recalled(t *testing.T, store refrain.Store, verdicts guardLog, events *even
 	return again
 }
 
+// TestRepetitionKeepsItsKey: one that was put together is not that of the request that is served next.
+func TestRepetitionKeepsItsKey(t *testing.T) {
+	t.Parallel()
+	guard, err := refrain.New(memstore.New(memstore.Config{}), refrain.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = guard.Close(t.Context()) })
+	m, err := refrainhttp.New(guard, refrainhttp.Config{Policy: refrainhttp.Policy{Key: refrainhttp.Key{From: []string{"tuple:A,B"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := m.Wrap(charge())
+	request := func(part string) *http.Request {
+		r := httptest.NewRequest(http.MethodPost, "/charges", strings.NewReader("{}"))
+		r.Header.Set("A", part)
+		r.Header.Set("B", part)
+		return r
+	}
+	recall := func(part string) func() bool {
+		again, ok := h.(refrainhttp.Recaller).ServeRecalled(httptest.NewRecorder(), request(part), []byte("{}"))
+		if !ok || again == nil {
+			t.Fatalf("%s: recalled %v, to be repeated %v", part, ok, again != nil)
+		}
+		return again
+	}
+	for _, part := range []string{"one", "two"} {
+		h.ServeHTTP(httptest.NewRecorder(), request(part))
+	}
+	again := recall("one")
+	for range 20 {
+		recall("two")
+	}
+	if !again() {
+		t.Error("the repetition does not know its operation any more")
+	}
+}
+
 func TestRepetitionEndsWithTheRetention(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]func() refrain.Store{

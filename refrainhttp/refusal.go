@@ -53,7 +53,7 @@ type telling struct {
 func (t *telling) value(name string, p *pointer) string {
 	switch name {
 	case varKey:
-		return t.key.raw
+		return t.key.written()
 	case varKeySource:
 		return t.key.source()
 	case varStatus:

@@ -73,10 +73,9 @@ func parseNumber(text string) (uint64, error) {
 	return n, nil
 }
 
-// sequenceKey returns the number as a key. No client's key begins with a zero byte.
-func sequenceKey(n uint64) string {
-	var room [32]byte
-	return string(strconv.AppendUint(append(room[:0], sequenceMark...), n, 10))
+// appendNumber appends the number as a key. No client's key begins with a zero byte.
+func appendNumber(b []byte, n uint64) []byte {
+	return strconv.AppendUint(append(b, sequenceMark...), n, 10)
 }
 
 // printedKey returns a key as its client wrote it.
@@ -103,15 +102,14 @@ func (x *exchange) admit(a *refrain.Attempt) problemKind {
 // judge moves the end of the window to where the number, which is about to run, wants it. The mark of the scope is that end:
 // the lowest number that may still run.
 func (s *sequence) judge(x *exchange, n uint64) (problemKind, error) {
-	scope := x.plan.scope.of(x.request, x.caller.principal)
-	was, end, err := x.m.guard.Raise(x.request.Context(), scope, s.end(n))
+	was, end, err := x.m.guard.Raise(x.request.Context(), x.scope, s.end(n))
 	switch {
 	case err != nil:
 		return problemNone, err
 	case n < end:
 		return problemPassed, nil
 	case was < end:
-		x.m.forget(scope, was, end)
+		x.m.forget(x.scope, was, end)
 	}
 	return problemNone, nil
 }
@@ -132,9 +130,10 @@ func (m *Middleware) forget(scope refrain.Scope, from, to uint64) {
 	if to-from > forgottenAtOnce {
 		from = to - forgottenAtOnce
 	}
-	m.guard.Forget(scope, func(yield func(string) bool) {
+	m.guard.Forget(scope, func(yield func([]byte) bool) {
+		var room [32]byte
 		for n, more := from, true; more && n < to; n++ {
-			more = yield(sequenceKey(n))
+			more = yield(appendNumber(room[:0], n))
 		}
 	})
 }
