@@ -112,6 +112,22 @@ func TestProbeHappenedAsATombstone(t *testing.T) {
 	s.ran(1)
 }
 
+// TestProbeByHead understands an answer that does not say how long that to GET would be, as most do not.
+func TestProbeByHead(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{200: "not-replayable", 404: ""} {
+		c := newClerk(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		p := c.probing()
+		p.Probe.Method, p.Probe.Answer = http.MethodHead, ""
+		p.Probe.Happened = refrainhttp.Expectation{Status: []string{"200"}}
+		s := newSite(t, oneRoute(p), doubtful())
+		s.do(post("k1", "{}"))
+		if r := s.do(post("k1", "{}")); r.problem().Code != want {
+			t.Errorf("%d: got %v, want the problem %q", status, r, want)
+		}
+	}
+}
+
 func TestProbeDidNotHappenRuns(t *testing.T) {
 	t.Parallel()
 	c := newClerk(t, says(404, ""))

@@ -106,7 +106,7 @@ func (q *inquiry) read(resp *http.Response) ([]byte, error) {
 		return nil, unsaid(err)
 	case int64(len(body)) > q.limit:
 		return nil, fmt.Errorf("the probe's answer is longer than %d bytes", q.limit)
-	case resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !isWhole(body):
+	case q.method != http.MethodHead && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && !isWhole(body):
 		return nil, errors.New("the probe's answer may be cut short: it ended with its connection")
 	}
 	return body, nil
