@@ -173,13 +173,13 @@ func (q *inquiry) checkAnswers(p *Probe) error {
 	case isHead && p.DidNotHappen.Pointer != "":
 		return wrongProbe("did_not_happen.pointer", "the answer to HEAD has no body; use GET")
 	}
-	if q.didNotHappen == nil || q.happened.at != nil || q.didNotHappen.at != nil {
+	if q.didNotHappen == nil || q.happened.at != nil && q.didNotHappen.at != nil {
 		return nil
 	}
 	for s := range q.happened.status {
 		if q.happened.status[s] && q.didNotHappen.status[s] {
 			return wrongProbe("did_not_happen.status", "%d is also in happened.status; remove it from one, or tell them apart by "+
-				"a pointer", s+100)
+				"a pointer in each: without one any body will do, and what meets both tells nothing", s+100)
 		}
 	}
 	return nil

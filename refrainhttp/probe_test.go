@@ -408,14 +408,18 @@ func TestFailedProbesAreLoggedWithoutTheirKey(t *testing.T) {
 func TestProbesThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for field, change := range map[string]func(*refrainhttp.Policy){
-		"url":                     func(p *refrainhttp.Policy) { p.Probe.URL = "" },
-		"method":                  func(p *refrainhttp.Policy) { p.Probe.Method = http.MethodDelete },
-		"answer":                  func(p *refrainhttp.Policy) { p.Probe.Answer = "echo" },
-		"headers":                 func(p *refrainhttp.Policy) { p.Probe.Header = []string{"Connection: upgrade"} },
-		"happened.status":         func(p *refrainhttp.Policy) { p.Probe.Happened.Status = []string{} },
-		"happened.equals":         func(p *refrainhttp.Policy) { p.Probe.Happened.Equals = []string{} },
-		"did_not_happen.pointer":  func(p *refrainhttp.Policy) { p.Probe.DidNotHappen.Pointer = "/a~" },
-		"did_not_happen.status":   func(p *refrainhttp.Policy) { p.Probe.DidNotHappen.Status = []string{"100"} },
+		"url":                               func(p *refrainhttp.Policy) { p.Probe.URL = "" },
+		"method":                            func(p *refrainhttp.Policy) { p.Probe.Method = http.MethodDelete },
+		"answer":                            func(p *refrainhttp.Policy) { p.Probe.Answer = "echo" },
+		"headers":                           func(p *refrainhttp.Policy) { p.Probe.Header = []string{"Connection: upgrade"} },
+		"happened.status":                   func(p *refrainhttp.Policy) { p.Probe.Happened.Status = []string{} },
+		"happened.equals":                   func(p *refrainhttp.Policy) { p.Probe.Happened.Equals = []string{} },
+		"did_not_happen.pointer":            func(p *refrainhttp.Policy) { p.Probe.DidNotHappen.Pointer = "/a~" },
+		"did_not_happen.status":             func(p *refrainhttp.Policy) { p.Probe.DidNotHappen.Status = []string{"100"} },
+		"did_not_happen.status of any body": func(p *refrainhttp.Policy) { p.Probe.DidNotHappen.Status = []string{"200"} },
+		"did_not_happen.status as well": func(p *refrainhttp.Policy) {
+			p.Probe.Happened, p.Probe.DidNotHappen = refrainhttp.Expectation{Status: []string{"2xx"}}, refrainhttp.Expectation{Pointer: "/none"}
+		},
 		"happened.status twofold": func(p *refrainhttp.Policy) { p.Probe.Happened.Status = []string{"6xx"} },
 	} {
 		p := (&clerk{Server: &httptest.Server{URL: "http://127.0.0.1:1"}}).probing()
