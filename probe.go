@@ -14,13 +14,16 @@ import (
 //
 // It is called for one duplicate of the operation at a time in this process, which runs it on behalf of all that wait; in
 // another process it may run at the same time. ctx ends at the policy's ProbeTimeout and not when the caller leaves. An
-// error is as good as CannotTell, and logged.
+// error is as good as CannotTell, and logged; one that is ErrNotAsked does not make the next question wait longer.
 //
 // Only an upstream that can tell for certain may answer DidNotHappen: the operation is then run again. An owner that was cut
 // off may still have had a request under way when its lease lapsed; the policy's Quiet is there to let it end first. Its late
 // ending is refused from then on, which cannot take back its effect. Whoever looks in a replica, a cache or a search index
 // that lags behind cannot tell for certain.
 type ProbeFunc func(ctx context.Context, r Record) (Finding, error)
+
+// ErrNotAsked says that a ProbeFunc did not come to ask the upstream, because too many others are being asked about, say.
+var ErrNotAsked = errors.New("the upstream was not asked")
 
 // A Finding is what a probe found out. The zero Finding is that the upstream cannot tell.
 type Finding struct {
@@ -85,6 +88,9 @@ func (a *Attempt) question(ctx context.Context, r Record) Finding {
 	f, err := a.probe(limited, r)
 	if err != nil {
 		f = Finding{}
+		if errors.Is(err, ErrNotAsked) {
+			a.guard.probes.hasten(a.id)
+		}
 		a.guard.log.Warn("probe failed", "op", a.id, "route", a.Route, "err", err)
 	}
 	a.guard.observe(Event{Kind: EventProbed, Route: a.Route, Answer: f.Answer, Took: a.guard.since(start), Err: err})
@@ -137,6 +143,17 @@ func (p *probes) postpone(id ID) {
 	p.order.MoveToBack(el)
 	if len(p.byID) > maxProbed {
 		p.drop(p.order.Front())
+	}
+}
+
+// hasten notes that the operation was not asked about after all.
+func (p *probes) hasten(id ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if el := p.byID[id]; el != nil {
+		e := el.Value.(*probed)
+		e.pause /= 2
+		e.next = time.Now().Add(shortestProbePause)
 	}
 }
 

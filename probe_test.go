@@ -164,6 +164,30 @@ func TestProbeThatCannotTell(t *testing.T) {
 	}
 }
 
+// TestProbeThatDoesNotComeToAsk is tried once a second all the time, for the upstream has not said that it cannot tell.
+func TestProbeThatDoesNotComeToAsk(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		g := guard(t, memstore.New(memstore.Config{}), refrain.Config{})
+		u := &upstream{}
+		unknown(t, g, operation("k"))
+		for range 5 { // the pause is 16 seconds then
+			begin(t, g, u.probing("k"), refrain.Unknown)
+			pass(16 * time.Second)
+		}
+		u.err = fmt.Errorf("too many: %w", refrain.ErrNotAsked)
+		for range 6000 {
+			begin(t, g, u.probing("k"), refrain.Unknown)
+			pass(100 * time.Millisecond)
+		}
+		if n := u.asked.Load(); n < 590 || n > 620 {
+			t.Errorf("it was tried %d times in ten minutes, want about once a second", n)
+		}
+		u.finding, u.err = happened("paid"), nil
+		pass(time.Second)
+		replayed(t, g, u.probing("k"), "paid")
+	})
+}
+
 // TestProbeWaitsUntilAnExecutionHasEnded lets a lease lapse long before the execution's timeout.
 func TestProbeWaitsUntilAnExecutionHasEnded(t *testing.T) {
 	virtual(t, func(t *testing.T) {

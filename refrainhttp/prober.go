@@ -60,7 +60,7 @@ func (p *prober) about(q *inquiry, retry *http.Request, op refrain.Operation) re
 		case p.slots <- struct{}{}:
 			defer func() { <-p.slots }()
 		default:
-			return refrain.Finding{}, errors.New("too many probes at one time")
+			return refrain.Finding{}, fmt.Errorf("too many probes at one time: %w", refrain.ErrNotAsked)
 		}
 		attempt := p.guard.ID(op).String() + "-" + strconv.FormatUint(r.Fence, 10)
 		request, err := q.request(ctx, &inquiryValues{inquiry: q, retry: retry, key: printedKey(op.Key), attempt: attempt})

@@ -1,13 +1,18 @@
 package refrainhttp
 
 import (
+	"errors"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/refrain-dev/refrain"
 )
 
 // asked are URLs with every place that a variable may stand in, and what each is made of.
@@ -162,5 +167,15 @@ func TestProbeURLsThatMeanTwoThings(t *testing.T) {
 		if _, err := newProbeURL(text, ""); err == nil {
 			t.Errorf("%q: got no error", text)
 		}
+	}
+}
+
+// A prober that has no room says so: the operation was not asked about.
+func TestProberWithoutRoom(t *testing.T) {
+	t.Parallel()
+	p := prober{slots: make(chan struct{})}
+	ask := p.about(&inquiry{}, httptest.NewRequest(http.MethodPost, "/", nil), refrain.Operation{Key: "k"})
+	if f, err := ask(t.Context(), refrain.Record{}); f.Answer != refrain.CannotTell || !errors.Is(err, refrain.ErrNotAsked) {
+		t.Errorf("got %v, %v, want %v", f.Answer, err, refrain.ErrNotAsked)
 	}
 }
