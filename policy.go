@@ -43,8 +43,8 @@ type Policy struct {
 	// Unknown says what becomes of a retry of an unknown outcome. The zero value is Hold.
 	Unknown UnknownPolicy
 	// Quiet is for Probe: how long after the claim was made the upstream is asked at the earliest, so that an execution whose
-	// owner was cut off, and what it has set going, has ended by then. If zero, the Timeout, which ends an execution; if
-	// negative, none.
+	// owner was cut off, and what it has set going, has ended by then. If zero, the Timeout, which ends an execution, and to
+	// which a Guard adds its StoreTimeout, for an execution begins when the claim is answered; if negative, none.
 	Quiet time.Duration
 	// ProbeTimeout bounds one probe; the duplicates that wait for it wait that long, whatever Wait is. If zero, 5 seconds.
 	ProbeTimeout time.Duration

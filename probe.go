@@ -50,7 +50,16 @@ func (a Answer) String() string {
 // mayProbe reports whether the attempt may ask what became of the unknown operation.
 func (a *Attempt) mayProbe(r *Record, now time.Time) bool {
 	return a.policy.Unknown == Probe && a.probe != nil && !r.unreadable() &&
-		now.Sub(r.Created) >= a.policy.Quiet && a.guard.probes.due(a.id)
+		now.Sub(r.Created) >= a.quiet() && a.guard.probes.due(a.id)
+}
+
+// quiet is the policy's Quiet. Where that lets an execution end, it counts from the claim, and an execution begins when its owner
+// hears of that.
+func (a *Attempt) quiet() time.Duration {
+	if a.policy.Quiet < a.policy.Timeout {
+		return a.policy.Quiet
+	}
+	return max(a.policy.Quiet, a.policy.Timeout+a.guard.calls.limit)
 }
 
 // inquire asks the upstream what became of the unknown operation that d is about, has the store take its word, and claims

@@ -188,31 +188,46 @@ func TestProbeThatDoesNotComeToAsk(t *testing.T) {
 	})
 }
 
-// TestProbeWaitsUntilAnExecutionHasEnded lets a lease lapse long before the execution's timeout.
+// TestProbeWaitsUntilAnExecutionHasEnded lets a lease lapse long before the execution's timeout, which begins when a slow store has
+// answered the claim.
 func TestProbeWaitsUntilAnExecutionHasEnded(t *testing.T) {
 	virtual(t, func(t *testing.T) {
+		const slow = time.Second
 		store := newFaulty()
 		u := &upstream{finding: refrain.Finding{Answer: refrain.DidNotHappen}}
 		op := u.probing("k")
 		op.Policy.Quiet, op.Policy.Lease, op.Policy.Timeout = 0, time.Second, time.Minute
-		old := begin(t, guard(t, store, refrain.Config{}), op, refrain.Run)
+		old := begin(t, guard(t, late{store, slow}, refrain.Config{StoreTimeout: slow}), op, refrain.Run)
+		execution, cancel := old.Context(t.Context())
+		defer cancel()
 		store.renewMode.Store(refuses)
-		other := guard(t, store, refrain.Config{})
-		pass(time.Second)
-		for range 58 {
+		other := guard(t, store, refrain.Config{StoreTimeout: slow})
+		pass(slow)
+		for execution.Err() == nil {
 			begin(t, other, op, refrain.Unknown)
 			pass(time.Second)
 		}
 		if n := u.asked.Load(); n != 0 {
 			t.Fatalf("the upstream was asked %d times while the execution may last", n)
 		}
-		pass(time.Second)
 		a := begin(t, other, op, refrain.Run)
 		if err := old.Finish(t.Context(), refrain.Outcome{}); !errors.Is(err, refrain.ErrStale) {
 			t.Errorf("the finish of the old owner: got error %v, want %v", err, refrain.ErrStale)
 		}
 		finish(t, a, "second")
 	})
+}
+
+// A late store takes its time to answer claims.
+type late struct {
+	*faulty
+	by time.Duration
+}
+
+func (s late) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
+	d, err := s.faulty.Claim(ctx, c)
+	pass(s.by)
+	return d, err
 }
 
 // TestProbeRacesALateFinish lets the owner finish while the upstream is asked, and before and after: one of the two wins, and
