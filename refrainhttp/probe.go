@@ -16,7 +16,8 @@ import (
 //
 // The URL and the header lines may hold variables:
 //
-//	${key}          the key, without the quotes of an RFC 9651 String, however the client wrote it
+//	${key}          the key, without the quotes of an RFC 9651 String, however the client wrote it; a UUID in lower case if the
+//	                policy's keys must be UUIDs
 //	${attempt}      the name of the execution in question: its Idempotency-Attempt
 //	${path:NAME}    what the request's path has in place of the pattern's {NAME}
 //	${header:NAME}  a field of the retry's header, in header lines only
