@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/refrain-dev/refrain"
 )
@@ -22,6 +23,7 @@ type plan struct {
 	probe       *inquiry // nil unless unknown operations are asked about
 	speech      speech
 	firstSent   string          // a header's name, or empty
+	ahead       time.Duration   // how far in the future that may be
 	derive      *derivation     // or nil
 	sequence    *sequence       // or nil
 	batch       *batching       // or nil
@@ -64,8 +66,8 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	if p.key, err = newKeyReader(policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	if p.firstSent = http.CanonicalHeaderKey(policy.Key.FirstSent); p.firstSent != "" && !isToken(p.firstSent) {
-		return nil, fmt.Errorf("key: first sent: %q is not a header name", p.firstSent)
+	if err := p.compileFirstSent(&policy.Key); err != nil {
+		return nil, fmt.Errorf("key: %w", err)
 	}
 	p.late = p.key.inBody || policy.Verify != nil
 	if p.speech, err = newSpeech(&policy.Answers); err != nil {

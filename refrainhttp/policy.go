@@ -75,7 +75,9 @@ type Key struct {
 	// MinLength and MaxLength bound the key in bytes, at most 1024. If zero, 1 and 255.
 	MinLength, MaxLength int
 	// FirstSent names the header field with the time of the first attempt (an HTTP date), which must then accompany the key,
-	// and FirstSentWithin how long ago that may be: see the OASIS Repeatable Requests. If empty, there is no such field.
+	// and FirstSentWithin how long ago that may be, no longer than a key is remembered, or zero for any time: see the OASIS
+	// Repeatable Requests. By as much as keys are remembered longer, clocks may differ: a time further in the future is refused.
+	// If empty, there is no such field.
 	FirstSent       string
 	FirstSentWithin time.Duration
 	// SequenceWindow is for keys that are numbers, each greater than the last, from 0 to 2^63-1, which a principal counts for

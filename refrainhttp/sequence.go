@@ -81,17 +81,16 @@ func appendNumber(b []byte, n uint64) []byte {
 // printedKey returns a key as its client wrote it.
 func printedKey(key string) string { return strings.TrimPrefix(key, sequenceMark) }
 
-// admit says why an operation that the store lets run must not run all the same, problemNone if it may. Its number may be so
-// old that its record is gone. It is asked after the claim: so whoever forgot the number had raised the mark above it before.
+// admit says why an operation that the store lets run must not run all the same, problemNone if it may. Its number or its time may
+// be so old that its record is gone. It is asked after the claim: so whoever forgot the number had raised the mark above it before.
 func (x *exchange) admit(a *refrain.Attempt) problemKind {
-	s := x.plan.sequence
-	if s == nil {
-		return problemNone
-	}
-	k, err := s.judge(x, x.key.number)
-	if err != nil {
-		x.m.log.Error("request refused: the mark of its sequence is not known", "op", a.ID(), "route", x.plan.pattern, "err", err)
-		k = problemUnavailable
+	k := x.stillInTime()
+	if s := x.plan.sequence; s != nil && k == problemNone {
+		var err error
+		if k, err = s.judge(x, x.key.number); err != nil {
+			x.m.log.Error("request refused: the mark of its sequence is not known", "op", a.ID(), "route", x.plan.pattern, "err", err)
+			k = problemUnavailable
+		}
 	}
 	if k != problemNone {
 		_ = a.Release(x.request.Context()) // the guard logs what goes wrong
