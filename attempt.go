@@ -27,6 +27,7 @@ type Attempt struct {
 	fingerprint Fingerprint
 	policy      Policy
 	probe       ProbeFunc
+	inBatch     bool
 	start       time.Time
 
 	fingerprintAs func(version uint8) (Fingerprint, bool)

@@ -133,7 +133,7 @@ func (g *Guard) MayRecall(key string) bool { return g.peeker != nil || g.recall.
 func (g *Guard) newAttempt(op *Operation) *Attempt {
 	a := &Attempt{
 		guard: g, Route: op.Scope.Route, policy: g.policyOf(op), probe: op.Probe,
-		fingerprintAs: op.FingerprintAs, start: g.now(), slot: g.recall.slot(op),
+		fingerprintAs: op.FingerprintAs, start: g.now(), slot: g.recall.slot(op), inBatch: op.InBatch,
 	}
 	a.id, a.fingerprint = g.identity.of(op)
 	return a

@@ -28,6 +28,9 @@ type Operation struct {
 	Policy *Policy
 	// Probe asks the upstream whether the operation happened, for a policy whose Unknown is Probe.
 	Probe ProbeFunc
+	// InBatch says that it runs together with others, in the context of any of them: FinishTx refuses, for it records one
+	// outcome.
+	InBatch bool
 }
 
 // A Scope is the namespace of a key. Two principals never share an operation.

@@ -30,8 +30,8 @@ func (s Settlement) ApplyTx(cur Record, now time.Time) (Record, error) {
 	return next, nil
 }
 
-// ErrNoTx says that the store cannot record an outcome in that transaction: it is of a type that the store does not know, or
-// the store knows none.
+// ErrNoTx says that the store cannot record an outcome in that transaction: it is of a type that the store does not know, the
+// store knows none, or the operation is one of a batch.
 var ErrNoTx = errors.New("the store cannot record in this transaction")
 
 // FinishTx records the outcome in a transaction of the caller's: it becomes durable when tx commits, together with whatever
@@ -53,7 +53,7 @@ func (a *Attempt) FinishTx(ctx context.Context, tx any, o Outcome) error {
 		return nil
 	}
 	s, ok := a.guard.store.(TxSettler)
-	if !ok {
+	if !ok || a.inBatch {
 		return fmt.Errorf("finishing in a transaction: %w", ErrNoTx)
 	}
 	t := a.tenure

@@ -106,7 +106,7 @@ func (b *batchExchange) operations() []refrain.Operation {
 	ops := make([]refrain.Operation, len(b.items))
 	for i := range b.items {
 		op := &ops[i]
-		*op = refrain.Operation{Scope: scope, Key: b.items[i].key.value, Policy: &p.operation}
+		*op = refrain.Operation{Scope: scope, Key: b.items[i].key.value, Policy: &p.operation, InBatch: true}
 		digest.putItem(op, envelope, b.items[i].raw, b.request)
 		if b.plan.probe != nil {
 			op.Probe = b.m.prober.about(b.plan.probe, b.request, *op)

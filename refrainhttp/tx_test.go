@@ -132,3 +132,19 @@ func TestPanicAfterCommit(t *testing.T) {
 		}
 	}
 }
+
+// TestBatchesHaveNoTransaction: a handler of many operations cannot record one answer for them all.
+func TestBatchesHaveNoTransaction(t *testing.T) {
+	t.Parallel()
+	b := newBank()
+	s := newSite(t, oneRoute(batched()), func(w http.ResponseWriter, r *http.Request) {
+		err := refrain.FromContext(r.Context()).FinishTx(r.Context(), transaction{commits: true}, refrain.Outcome{})
+		if !errors.Is(err, refrain.ErrNoTx) {
+			t.Errorf("FinishTx: got error %v, want %v", err, refrain.ErrNoTx)
+		}
+		b.ServeHTTP(w, r)
+	})
+	first := s.do(transfers("a", "bb"))
+	s.same(first, s.do(transfers("a", "bb")))
+	s.ran(1)
+}
