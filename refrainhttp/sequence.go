@@ -81,8 +81,9 @@ func appendNumber(b []byte, n uint64) []byte {
 // printedKey returns a key as its client wrote it.
 func printedKey(key string) string { return strings.TrimPrefix(key, sequenceMark) }
 
-// admit says why an operation that the store lets run must not run all the same, problemNone if it may. Its number or its time may
-// be so old that its record is gone. It is asked after the claim: so whoever forgot the number had raised the mark above it before.
+// admit says why an operation that the store lets run must not run all the same, problemNone if it may. Its number or its time
+// may be so old that its record is gone. It is asked after the claim: so whoever forgot the number had raised the mark above it
+// before.
 func (x *exchange) admit(a *refrain.Attempt) problemKind {
 	k := x.stillInTime()
 	if s := x.plan.sequence; s != nil && k == problemNone {
