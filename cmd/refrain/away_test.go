@@ -138,6 +138,9 @@ func servesWithoutItsStore(t *testing.T, p *process, storeDown string) {
 	if status != http.StatusServiceUnavailable || !strings.Contains(body, "not open yet") || !strings.Contains(body, "connection refused") {
 		t.Errorf("readiness: got %d %q, want 503, and why", status, body)
 	}
+	if status, body := p.get("/readyz?exclude=store"); status != http.StatusOK {
+		t.Errorf("readiness but for the store: got %d %q, want 200", status, body)
+	}
 	if got := p.metric(`refrain_store_info{tier="unknown"}`); got != "1" {
 		t.Errorf("got %q of a store of unknown tier, want 1", got)
 	}

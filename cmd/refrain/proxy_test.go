@@ -292,7 +292,7 @@ func TestTerminationUnderLoadLosesNothing(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	eventually(t, "not ready", func() bool {
 		status, body := p.get("/readyz")
-		return status == http.StatusServiceUnavailable && body == "not ready: draining\n"
+		return status == http.StatusServiceUnavailable && body == "not ready: process: draining\n"
 	})
 	open()
 	if status := p.wait(); status != statusGood {

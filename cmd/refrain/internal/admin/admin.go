@@ -3,9 +3,7 @@
 package admin
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,14 +18,11 @@ type Config struct {
 	Metrics *Metrics
 	// API serves /api/. If nil, there is none.
 	API http.Handler
-	// Ready returns why the process should get no traffic, or nil.
-	Ready func(context.Context) error
+	// Ready are the checks that the process has to pass to get traffic.
+	Ready []Check
 	// Logger gets a line for each failed connection.
 	Logger *slog.Logger
 }
-
-// readyTimeout bounds how long a readiness check may take.
-const readyTimeout = time.Second
 
 // A Server serves one admin address.
 type Server struct {
@@ -69,15 +64,7 @@ func (s *Server) Close() error {
 func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if err := cfg.Ready(ctx); err != nil {
-			answer(w, http.StatusServiceUnavailable, fmt.Sprintf("not ready: %s", err))
-			return
-		}
-		answer(w, http.StatusOK, "ready")
-	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { serveReady(w, r, cfg.Ready) })
 	if cfg.API != nil {
 		mux.Handle("/api/", cfg.API)
 	}

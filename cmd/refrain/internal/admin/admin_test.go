@@ -152,21 +152,29 @@ func TestMetricsAreDocumented(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	t.Parallel()
+	full, draining := errors.New("store full\nindeed"), errors.New("draining")
 	for _, tt := range []struct {
-		err    error
-		status int
-		body   string
+		query          string
+		process, store error
+		status         int
+		body           string
 	}{
-		{nil, http.StatusOK, "ready\n"},
-		{errors.New("store: store full\nindeed"), http.StatusServiceUnavailable, "not ready: store: store full; indeed\n"},
+		{"", nil, nil, http.StatusOK, "ready\n"},
+		{"", nil, full, http.StatusServiceUnavailable, "not ready: store: store full; indeed\n"},
+		{"", draining, full, http.StatusServiceUnavailable, "not ready: process: draining\n"},
+		{"?exclude=store", nil, full, http.StatusOK, "ready\n"},
+		{"?exclude=store", draining, full, http.StatusServiceUnavailable, "not ready: process: draining\n"},
+		{"?exclude=store&exclude=process", draining, full, http.StatusOK, "ready\n"},
+		{"?exclude=stor", nil, nil, http.StatusBadRequest, "exclude: there is no check \"stor\"; there are process, store\n"},
 	} {
-		h := Handler(Config{
-			Metrics: NewMetrics(""), Logger: slog.New(slog.DiscardHandler), Ready: func(context.Context) error { return tt.err },
-		})
+		h := Handler(Config{Metrics: NewMetrics(""), Logger: slog.New(slog.DiscardHandler), Ready: []Check{
+			{"process", func(context.Context) error { return tt.process }},
+			{"store", func(context.Context) error { return tt.store }},
+		}})
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz"+tt.query, nil))
 		if w.Code != tt.status || w.Body.String() != tt.body {
-			t.Errorf("got %d %q, want %d %q", w.Code, w.Body.String(), tt.status, tt.body)
+			t.Errorf("%s: got %d %q, want %d %q", tt.query, w.Code, w.Body.String(), tt.status, tt.body)
 		}
 	}
 }

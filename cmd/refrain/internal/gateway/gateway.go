@@ -91,7 +91,7 @@ func (g *Gateway) open() error {
 }
 
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
-	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: http.HandlerFunc(g.operate), Ready: g.ready, Logger: g.log})
+	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: http.HandlerFunc(g.operate), Ready: g.checks(), Logger: g.log})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
 	conns := bounded(clientsAt, maxConnections)
 	if g.encryption() != nil {
@@ -122,15 +122,17 @@ func (g *Gateway) encryption() *tls.Config { return g.site.Load().tls }
 
 var errDraining = errors.New("draining")
 
-// ready returns why the gateway should get no traffic, or nil.
-func (g *Gateway) ready(ctx context.Context) error {
-	if g.draining.Load() {
-		return errDraining
+// checks returns what has to be good for the gateway to get traffic.
+func (g *Gateway) checks() []admin.Check {
+	return []admin.Check{
+		{Name: "process", Of: func(context.Context) error {
+			if g.draining.Load() {
+				return errDraining
+			}
+			return nil
+		}},
+		{Name: "store", Of: func(ctx context.Context) error { return g.site.Load().storage.Ready(ctx) }},
 	}
-	if err := g.site.Load().storage.Ready(ctx); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	return nil
 }
 
 // Run serves until a signal comes on stop, reloading whenever reload is, and then drains. A second readable of stop ends the
