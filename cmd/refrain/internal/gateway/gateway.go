@@ -91,7 +91,9 @@ func (g *Gateway) open() error {
 }
 
 func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
-	g.admin = admin.Serve(adminAt, admin.Config{Metrics: g.metrics, API: http.HandlerFunc(g.operate), Ready: g.checks(), Logger: g.log})
+	g.admin = admin.Serve(adminAt, admin.Config{
+		Metrics: g.metrics, API: http.HandlerFunc(g.operate), Ready: g.checks(), Logger: g.log,
+	})
 	g.server = newServer(http.HandlerFunc(g.handle), g.log)
 	conns := bounded(clientsAt, maxConnections)
 	if g.encryption() != nil {
