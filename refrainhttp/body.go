@@ -9,12 +9,16 @@ import (
 	"sync"
 )
 
-// errTooLarge says that a body is longer than its limit.
-var errTooLarge = errors.New("the body is too large")
+var (
+	// errTooLarge says that a body is longer than its limit.
+	errTooLarge = errors.New("the body is too large")
+	// errNoRoom says that the bodies of all requests are.
+	errNoRoom = errors.New("there is no room for the body")
+)
 
-// readBody reads a request's body into b, up to limit bytes; what was read is there after an error too. Nothing is
-// claimed before it returns: a slow or broken client holds no lease.
-func readBody(b *buffer, r *http.Request, limit int64) error {
+// readBody reads a request's body into b, up to limit bytes and as long as there is room; what was read is there after an error
+// too. Nothing is claimed before it returns: a slow or broken client holds no lease.
+func readBody(b *buffer, r *http.Request, limit int64, room *holding) error {
 	if r.ContentLength > limit {
 		return errTooLarge
 	}
@@ -23,17 +27,23 @@ func readBody(b *buffer, r *http.Request, limit int64) error {
 	}
 	if r.ContentLength > 0 {
 		// One byte more, so that the end is seen without growing. A length is only a promise: trust little of it.
-		b.b = slices.Grow(b.b, int(min(r.ContentLength, 64<<10))+1)
+		b.b = slices.Grow(b.b, int(min(r.ContentLength, 8<<10))+1)
 	}
 	for {
 		if len(b.b) == cap(b.b) {
-			b.b = slices.Grow(b.b, cap(b.b))
+			more := cap(b.b)
+			if left := r.ContentLength + 1 - int64(len(b.b)); left > 0 {
+				more = int(min(left, 7*int64(cap(b.b)))) // trust more of it to who keeps it
+			}
+			b.b = slices.Grow(b.b, more)
 		}
 		n, err := r.Body.Read(b.b[len(b.b):cap(b.b)])
 		b.b = b.b[:len(b.b)+n]
 		switch {
 		case int64(len(b.b)) > limit:
 			return errTooLarge
+		case !room.reach(int64(len(b.b))):
+			return errNoRoom
 		case err == io.EOF:
 			return nil
 		case err != nil:
@@ -48,6 +58,8 @@ func bodyRefusal(err error) refusal {
 	switch {
 	case errors.Is(err, errTooLarge), errors.As(err, &tooLong):
 		return refusal{kind: problemTooLarge}
+	case errors.Is(err, errNoRoom):
+		return problemUnavailable.refusal()
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refusal{kind: problemBodyTimeout}
 	}

@@ -1,9 +1,6 @@
 package refrainhttp
 
-import (
-	"net/http"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // defaultBodyMemory bounds the request bodies that are held at one time.
 const defaultBodyMemory = 256 << 20
@@ -25,13 +22,27 @@ func (b *budget) take(n int64) bool {
 
 func (b *budget) give(n int64) { b.taken.Add(-n) }
 
-// bodyRoom returns how much memory a request's body may take.
-func bodyRoom(r *http.Request, limit int64) int64 {
-	switch {
-	case r.ContentLength < 0:
-		return limit
-	case r.ContentLength > limit:
-		return 0 // it is refused unread
+// A holding is what one request has of a budget: as much as it has sent. What it has only announced takes no memory, and
+// nothing from others. The zero holding is of a budget without a bound.
+type holding struct {
+	of *budget
+	n  int64
+}
+
+// reach takes what is missing to n bytes and reports whether there was so much.
+func (h *holding) reach(n int64) bool {
+	if h.of == nil || n <= h.n {
+		return true
 	}
-	return r.ContentLength
+	if !h.of.take(n - h.n) {
+		return false
+	}
+	h.n = n
+	return true
+}
+
+// release gives everything back.
+func (h *holding) release() {
+	h.of.give(h.n)
+	h.n = 0
 }

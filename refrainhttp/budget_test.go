@@ -1,7 +1,10 @@
 package refrainhttp_test
 
 import (
+	"bufio"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -52,6 +55,26 @@ func TestBodyMemoryIsBounded(t *testing.T) {
 	}
 	if got := send("b", "", 300); got != http.StatusOK {
 		t.Errorf("when the budget is free again: got %d, want 200", got)
+	}
+}
+
+// What is only announced of bodies takes nothing from other requests: a few that wait for theirs would have the memory of all.
+func TestAnnouncedBodiesTakeNoMemory(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, refrainhttp.Config{BodyMemory: 1 << 20}, charge())
+	for _, length := range []string{"Content-Length: 1048576", "Transfer-Encoding: chunked"} {
+		c, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST /charges HTTP/1.1\r\nHost: x\r\nIdempotency-Key: slow\r\nExpect: 100-continue\r\n%s\r\n\r\n", length)
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100") {
+			t.Fatalf("%s: got %q, %v, want to be asked for the body", length, line, err)
+		}
+	}
+	if got := s.do(post("k", "1")); got.code != http.StatusCreated {
+		t.Errorf("while others wait for their bodies: got %v, want 201", got)
 	}
 }
 

@@ -39,14 +39,10 @@ func (x *exchange) serve() {
 	if !x.plan.late && x.turnedAway() {
 		return
 	}
-	room := bodyRoom(x.request, x.plan.policy.Limits.RequestBody)
-	if !x.m.bodies.take(room) {
-		x.refuse(StatusRefused, problemUnavailable.refusal())
-		return
-	}
-	defer x.m.bodies.give(room)
+	room := holding{of: &x.m.bodies}
+	defer room.release()
 	x.body = x.m.buffers.get()
-	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody); err != nil {
+	if err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody, &room); err != nil {
 		if x.outgrows(err) {
 			return
 		}

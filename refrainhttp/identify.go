@@ -24,7 +24,7 @@ func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, e
 	defer m.buffers.put(body)
 	defer m.buffers.putWorkspace(work)
 	if p.key.inBody {
-		if err := readBody(body, r, p.policy.Limits.RequestBody); err != nil {
+		if err := readBody(body, r, p.policy.Limits.RequestBody, &holding{}); err != nil {
 			return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
 		}
 	}

@@ -18,17 +18,13 @@ func (x *exchange) watch() {
 	if !x.plan.late && x.noted() {
 		return
 	}
-	room := bodyRoom(x.request, x.plan.policy.Limits.RequestBody)
-	if !x.m.bodies.take(room) {
-		x.forward(StatusRefused, 0, problemUnavailable)
-		return
-	}
-	defer x.m.bodies.give(room)
+	room := holding{of: &x.m.bodies}
+	defer room.release()
 	x.body = x.m.buffers.get()
-	err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody)
+	err := readBody(x.body, x.request, x.plan.policy.Limits.RequestBody, &room)
 	body := &bodyReader{rest: x.body.b, tail: x.request.Body}
 	defer body.end()
-	if err != nil && !errors.Is(err, errTooLarge) {
+	if err != nil && !errors.Is(err, errTooLarge) && !errors.Is(err, errNoRoom) {
 		body.tail = failing{err}
 	}
 	if len(x.body.b) > 0 {
