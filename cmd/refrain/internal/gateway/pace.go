@@ -22,9 +22,16 @@ func allowance(n int64) time.Duration {
 }
 
 // paced returns a handler whose requests' bodies must keep coming, also those that it leaves to the server to read. http.Server's
-// ReadTimeout would cut every large upload, and ends the context of requests that take longer than it to answer.
+// ReadTimeout would cut every large upload, and ends the context of requests that take longer than it to answer. What it answers
+// over HTTP/2 must be taken; what it answers over HTTP/1, the connection sees to.
 func paced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 {
+			stream := pacedStream{w, http.NewResponseController(w)}
+			stream.allow(farOff)
+			defer stream.allow(bodyGrace) // for what the server writes when the handler has returned
+			w = stream
+		}
 		if r.Body != nil && r.Body != http.NoBody {
 			b := &pacedBody{ReadCloser: r.Body, conn: http.NewResponseController(w), start: time.Now()}
 			b.setDeadline(b.start.Add(bodyGrace))
@@ -59,6 +66,35 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 
 // setDeadline sets the deadline for reading. Where a connection has none, as one taken over, there is nothing to set.
 func (b *pacedBody) setDeadline(t time.Time) { _ = b.conn.SetReadDeadline(t) }
+
+// A pacedStream writes to a stream of HTTP/2 whose peer must take what is written. The connection does not see that one of its
+// streams is not read.
+type pacedStream struct {
+	http.ResponseWriter
+	conn *http.ResponseController
+}
+
+// farOff is for when nothing is written. A stream without a deadline would get its first one also when it has ended, and be
+// reset for it.
+const farOff = 365 * 24 * time.Hour
+
+func (s pacedStream) Write(p []byte) (int, error) {
+	s.allow(allowance(int64(len(p))))
+	defer s.allow(farOff)
+	return s.ResponseWriter.Write(p)
+}
+
+// FlushError is for http.ResponseController.
+func (s pacedStream) FlushError() error {
+	s.allow(bodyGrace)
+	defer s.allow(farOff)
+	return s.conn.Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (s pacedStream) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+func (s pacedStream) allow(d time.Duration) { _ = s.conn.SetWriteDeadline(time.Now().Add(d)) } // a stream always can
 
 // pacedConn is a connection whose peer must take what is written. http.Server's WriteTimeout would count the time of the
 // execution too.

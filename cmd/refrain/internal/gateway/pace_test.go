@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -121,6 +123,62 @@ func TestClientThatDoesNotReadIsLeft(t *testing.T) {
 		}
 		if took, want := time.Since(begun), bodyGrace+time.Second; took != want {
 			t.Errorf("gave up after %v of virtual time, want %v", took, want)
+		}
+	})
+}
+
+// overHTTP2 has a client with a window of that many bytes ask a server for what the handler answers.
+func overHTTP2(t *testing.T, window int, h http.HandlerFunc) (*http.Response, *http.Server) {
+	client, server := net.Pipe()
+	s := newServer(h, slog.New(slog.DiscardHandler))
+	go func() { _ = s.Serve(&onceListener{conn: server, closed: make(chan struct{})}) }()
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil },
+		Protocols:   protocols, HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: window},
+	}
+	t.Cleanup(func() { client.Close(); s.Close() })
+	resp, err := transport.RoundTrip(httptest.NewRequest(http.MethodGet, "http://api/", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, s
+}
+
+// Streams of HTTP/2 end as connections of HTTP/1 do when nobody takes what is written, however small it is.
+func TestStreamThatIsNotReadIsLeft(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{100_000, 10} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, s := overHTTP2(t, 1, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, size)) })
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // of virtual time
+				defer cancel()
+				if err := s.Shutdown(ctx); err != nil {
+					t.Errorf("after an hour the stream is still there: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// What is written now and then may take its time.
+func TestStreamMayPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const rounds = 10
+		resp, _ := overHTTP2(t, 100, func(w http.ResponseWriter, r *http.Request) {
+			for range rounds {
+				_, _ = w.Write(make([]byte, 1000))
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(time.Hour)
+			}
+		})
+		defer resp.Body.Close()
+		if n, err := io.Copy(io.Discard, resp.Body); n != rounds*1000 || err != nil {
+			t.Errorf("got %d bytes, %v, want %d", n, err, rounds*1000)
 		}
 	})
 }
