@@ -16,7 +16,8 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
-	maxStreams        = 250 // of one HTTP/2 connection
+	maxStreams        = 250  // of one HTTP/2 connection
+	maxRequests       = 8192 // of all HTTP/2 connections
 )
 
 // newServer returns the server for clients. It has no ReadTimeout and no WriteTimeout: see paced and pacedConn.
@@ -25,7 +26,7 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           paced(h),
+		Handler:           admitted(paced(h), maxRequests),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -34,6 +35,24 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 		ConnState:         connState,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// admitted returns a handler for at most limit requests of HTTP/2 at one time; more wait, for as long as their clients do. A
+// connection of HTTP/1 stays until its request has ended, and so bounds them. One of HTTP/2 can be gone at once, and the
+// operations that it began run on.
+func admitted(next http.Handler, limit int) http.Handler {
+	slots := make(chan struct{}, limit)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 {
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+			case <-r.Context().Done():
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // connState tells a connection that another protocol takes it over.

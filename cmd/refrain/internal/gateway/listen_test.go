@@ -2,12 +2,15 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -133,4 +136,44 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 	if want := fmt.Sprint("HTTP/2.0 ", 3*paceStep, " <nil>"); string(got) != want {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
+}
+
+// However many connections of HTTP/2 begin requests and go, the requests that run are bounded, and those that wait go with them.
+func TestRequestsBeyondTheLimitWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 3
+		var began, ended atomic.Int64
+		gate := make(chan struct{})
+		h := admitted(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			began.Add(1)
+			<-gate // though its client has left
+			ended.Add(1)
+		}), limit)
+		ctx, leave := context.WithCancel(t.Context())
+		ask := func(major int) {
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
+			r.ProtoMajor = major
+			go h.ServeHTTP(httptest.NewRecorder(), r)
+			synctest.Wait()
+		}
+		for range 3 * limit {
+			ask(2)
+		}
+		leave()
+		synctest.Wait()
+		if n := began.Load(); n != limit {
+			t.Errorf("%d requests ran at one time, want %d", n, limit)
+		}
+		ask(1)
+		if n := began.Load(); n != limit+1 {
+			t.Error("a request of HTTP/1 waits for those of HTTP/2")
+		}
+		close(gate)
+		ctx = t.Context()
+		ask(2)
+		if n := ended.Load(); n != limit+2 {
+			t.Errorf("%d requests ended, want those that ran and one that came after them", n)
+		}
+	})
 }
