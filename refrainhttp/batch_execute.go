@@ -17,6 +17,8 @@ type whole struct {
 	array  array // in the body
 	mapped bool  // it has an answer for each
 	forced bool  // some item is not recorded
+
+	failure problemKind // that the handler has told with Fail
 }
 
 // A swallower stands between a recorder and the client, who gets the answer later, with others: what must flow is lost.

@@ -34,6 +34,8 @@ func (b *batchExchange) status() Status {
 		return StatusUnrecorded
 	case !b.whole.mapped && b.whole.class == Unknown:
 		return StatusUnknown
+	case b.whole.failure == problemUnreachable:
+		return StatusRefused
 	}
 	return StatusExecuted
 }
@@ -154,7 +156,7 @@ func (b *batchExchange) send(status Status, code int, body []byte) {
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	send(b.client, code, body, nil)
-	b.report(status, code, problemNone)
+	b.report(status, code, b.whole.failure)
 }
 
 // statusOf returns what an answer is that is nothing but a problem.

@@ -16,8 +16,16 @@ const (
 	StatusBypassed   Status = "bypassed"    // this request ran unprotected: the store is away
 	StatusUnrecorded Status = "unrecorded"  // this request ran; its answer is not in the store yet
 	StatusUnkeyed    Status = "unkeyed"     // this request had no key and ran unprotected
-	StatusRefused    Status = "refused"     // this request was not acceptable; see Event.Problem
+	StatusRefused    Status = "refused"     // this request was not acceptable, or never left for the API; see Event.Problem
 )
+
+// told returns the value of the header, empty for what nothing is to be said of.
+func (s Status) told() string {
+	if s == StatusRefused {
+		return ""
+	}
+	return string(s)
+}
 
 // An Observer is told what became of each request on a protected route. Its method is called on the request's path and
 // may be called concurrently: it must be quick and must not block.

@@ -19,6 +19,7 @@ type execution struct {
 	chosen   choice
 	body     bodyReader
 	settled  bool
+	failure  problemKind // that the handler has told with Fail
 	status   Status
 	class    Class
 	lines    [2]string // of the header fields that are set here
@@ -65,7 +66,7 @@ func (x *exchange) execute(a *refrain.Attempt) {
 	e.body.end()
 	e.reply()
 	x.m.buffers.put(e.recorder.buf)
-	x.report(e.status, e.recorder.status, problemNone)
+	x.report(e.status, e.recorder.status, e.failure)
 }
 
 // abort leaves an operation whose handler did not return, because of a panic or runtime.Goexit, as unknown: its effect
@@ -161,6 +162,8 @@ func (e *execution) settle(end *ending) {
 		e.status = StatusUnrecorded // the guard has logged why
 	case e.class == Unknown:
 		e.status = StatusUnknown
+	case e.class == Release && e.failure == problemUnreachable:
+		e.status = StatusRefused // it did not run
 	default:
 		e.status = StatusExecuted
 	}

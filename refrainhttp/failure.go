@@ -32,9 +32,9 @@ func Fail(w http.ResponseWriter, r *http.Request, f Failure) bool {
 	case *passing:
 		return running.fail(w, kind)
 	case *execution:
-		x = &running.x
+		x, running.failure = &running.x, kind
 	case *batchExchange:
-		x = running.exchange
+		x, running.whole.failure = running.exchange, kind
 	default:
 		return false
 	}

@@ -33,7 +33,7 @@ func (m *marking) value(name string, _ *pointer) string {
 	case varKeySource:
 		return m.key.source()
 	case varStatus:
-		return string(m.status)
+		return m.status.told()
 	case varExpires:
 		return m.expires
 	case varAdvice:

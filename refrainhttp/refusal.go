@@ -57,10 +57,7 @@ func (t *telling) value(name string, p *pointer) string {
 	case varKeySource:
 		return t.key.source()
 	case varStatus:
-		if t.status == StatusRefused {
-			return ""
-		}
-		return string(t.status)
+		return t.status.told()
 	case varAdvice:
 		return t.kind.advice()
 	case varOutcome:

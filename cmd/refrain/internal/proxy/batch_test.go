@@ -68,5 +68,8 @@ func TestAnUnreachableUpstreamReleasesABatch(t *testing.T) {
 		if a.status != http.StatusBadGateway || !strings.Contains(a.body, "upstream-unreachable") {
 			t.Errorf("got %+v, want 502 upstream-unreachable, each time", a)
 		}
+		if lines := a.header["Idempotency-Status"]; len(lines) > 0 {
+			t.Errorf("got the status %q of what never left, want none", lines)
+		}
 	}
 }

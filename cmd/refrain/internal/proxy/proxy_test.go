@@ -216,8 +216,11 @@ func TestUnreachableUpstreamReleasesTheKey(t *testing.T) {
 	l.Close()
 	target := start(t, "http://"+address)
 	a := post(t, target+"/", "k", "{}")
-	if a.status != 502 || !strings.Contains(a.body, "upstream-unreachable") {
-		t.Fatalf("got %+v, want 502 upstream-unreachable", a)
+	if a.status != 502 || !strings.Contains(a.body, "upstream-unreachable") || a.header.Get("Idempotency-Advice") != "same-key" {
+		t.Fatalf("got %+v, want 502 upstream-unreachable, and to send it again", a)
+	}
+	if lines := a.header["Idempotency-Status"]; len(lines) > 0 {
+		t.Errorf("got the status %q of what never left, want none", lines)
 	}
 	l, err = net.Listen("tcp", address)
 	if err != nil {
