@@ -2,8 +2,10 @@ package refrainhttp
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -64,9 +66,11 @@ func (x *exchange) derives() bool {
 	return x.key.derived
 }
 
-// name makes the fingerprint the operation's key. No client's key begins with a zero byte.
-func (d *derivation) name(op *refrain.Operation, work *workspace) {
-	work.key = append(append(work.key[:0], "\x00derived"...), op.Fingerprint[:]...)
+// name makes the fingerprint the operation's key, together with the host: to another one it is another request, and there is no
+// mismatch that would tell. No client's key begins with a zero byte.
+func (d *derivation) name(op *refrain.Operation, host string, work *workspace) {
+	sum := sha256.Sum256(append(op.Fingerprint[:], strings.ToLower(host)...))
+	work.key = append(append(work.key[:0], "\x00derived"...), sum[:]...)
 	op.KeyBytes = work.key
 	op.Policy, op.Probe = &d.operation, over
 }
@@ -85,7 +89,7 @@ func (x *exchange) outgrows(err error) bool {
 	defer body.end()
 	r := *stripped(x.request)
 	r.Body = body
-	x.next.ServeHTTP(x.client, &r)
+	x.m.passOn(x.next, x.client, &r)
 	x.report(StatusUnkeyed, 0, problemNone)
 	return true
 }

@@ -57,6 +57,23 @@ func TestDerivedKeyMergesEqualRequests(t *testing.T) {
 	}
 }
 
+// Equal requests to two hosts are two, even where one pattern serves both.
+func TestDerivedKeysOfHosts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, derived(time.Hour), func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) })
+	for _, tc := range []struct{ host, status string }{
+		{"a.example", "executed"}, {"b.example", "executed"}, {"A.Example", "replayed"}, {"b.example", "replayed"},
+	} {
+		r := keyless("1").request(t.Context(), "http://"+tc.host)
+		r.Host = tc.host
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		if got := w.Header().Get("Idempotency-Status"); got != tc.status || w.Body.String() != strings.ToLower(tc.host) {
+			t.Errorf("%s: got %s and the answer of %s, want it %s", tc.host, got, w.Body, tc.status)
+		}
+	}
+}
+
 // Two strangers who send the same are two.
 func TestNoDerivedKeyForStrangers(t *testing.T) {
 	t.Parallel()
@@ -109,6 +126,24 @@ func TestTooLongForADerivedKeyPasses(t *testing.T) {
 	}
 	if got := s.do(post("k", long).with("Authorization", "alice")); got.code != http.StatusRequestEntityTooLarge {
 		t.Errorf("with a key: got %s, want 413", got)
+	}
+}
+
+// A request that is too long fails in the words of its path, like any without a key.
+func TestTooLongForADerivedKeyFailsInWords(t *testing.T) {
+	t.Parallel()
+	d, _ := refrainhttp.LookupDialect("stripe")
+	p := d.Policy
+	p.Key.DeriveWindow, p.Limits.RequestBody = time.Hour, 10
+	b := newBench(t, p, func(w http.ResponseWriter, r *http.Request) {
+		if !refrainhttp.Fail(w, r, refrainhttp.Unreachable) {
+			t.Error("there are no words for it")
+		}
+	})
+	for _, body := range []string{"1", "12345678901234567890"} {
+		if w := b.do(keyless(body)); !strings.Contains(w.Body.String(), "api_unreachable") {
+			t.Errorf("got %d %s, want it in the dialect's words", w.Code, w.Body)
+		}
 	}
 }
 

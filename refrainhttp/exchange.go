@@ -182,7 +182,7 @@ func (x *exchange) operation() refrain.Operation {
 	op := refrain.Operation{Scope: x.scope, Key: x.key.value, KeyBytes: x.key.built, Policy: &x.plan.operation}
 	digest.put(&op, x)
 	if x.key.derived {
-		x.plan.derive.name(&op, x.work)
+		x.plan.derive.name(&op, x.request.Host, x.work)
 	}
 	return op
 }
