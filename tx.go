@@ -66,7 +66,9 @@ func (a *Attempt) FinishTx(ctx context.Context, tx any, o Outcome) error {
 		Retention: a.policy.Retention, Tombstone: a.policy.Tombstone,
 	})
 	a.guard.observe(Event{Kind: EventStoreCall, Call: "settle", Took: a.guard.since(start), Err: err})
-	t.delegate(err == nil)
+	if !t.delegate(err == nil) && err == nil {
+		err = ErrStale // its owner did not wait for the transaction, and has said how it ends
+	}
 	if err != nil {
 		return fmt.Errorf("finishing in a transaction: %w", err)
 	}
@@ -91,11 +93,15 @@ func (t *tenure) owns() bool {
 }
 
 // delegate notes whether it is a transaction that decides about the claim. One in which nothing could be recorded does not: if
-// it is committed all the same, nobody knows, unless one before it was.
-func (t *tenure) delegate(recorded bool) {
+// it is committed all the same, nobody knows, unless one before it was. It reports false once the claim has ended.
+func (t *tenure) delegate(recorded bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.ended {
+		return false
+	}
 	t.inTx, t.astray = t.inTx || recorded, !recorded
+	return true
 }
 
 // afterTx ends a claim about which a transaction decides: the settlement comes true if it was rolled back. The store lets it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -23,8 +24,9 @@ func newTransactional() *transactional {
 
 // A transaction is one of a transactional store's.
 type transaction struct {
-	store   *transactional
-	settled *refrain.Settlement
+	meanwhile func() // if not nil, is done before whoever settles in it hears of that
+	store     *transactional
+	settled   *refrain.Settlement
 }
 
 func (s *transactional) begin() *transaction { return &transaction{store: s} }
@@ -42,6 +44,9 @@ func (s *transactional) SettleTx(ctx context.Context, tx any, e refrain.Settleme
 	if err == nil {
 		s.open <- struct{}{}
 		t.settled = &e
+		if t.meanwhile != nil {
+			t.meanwhile()
+		}
 	}
 	return next, err
 }
@@ -174,6 +179,30 @@ func TestTransactionThatGoesAstray(t *testing.T) {
 }
 
 // TestEndingWaitsForTheTransaction ends the attempt while the transaction is open: what is true shows when it ends.
+// TestTransactionOfAnOwnerThatHasEnded is left to a goroutine by a handler that returns: the answer that its client gets stands, and
+// the transaction must not commit.
+func TestTransactionOfAnOwnerThatHasEnded(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		s := newTransactional()
+		g := guard(t, s, refrain.Config{})
+		a := begin(t, g, operation("k"), refrain.Run)
+		ended := make(chan error, 1)
+		tx := s.begin()
+		tx.meanwhile = func() {
+			go func() { ended <- a.Finish(context.Background(), refrain.Outcome{Body: []byte("answered")}) }()
+			synctest.Wait()
+		}
+		if err := a.FinishTx(t.Context(), tx, refrain.Outcome{Body: []byte("paid")}); !errors.Is(err, refrain.ErrStale) {
+			t.Errorf("FinishTx: got error %v, want %v", err, refrain.ErrStale)
+		}
+		tx.rollback()
+		if err := <-ended; err != nil || a.InTx() {
+			t.Errorf("got error %v of the ending, in a transaction: %v", err, a.InTx())
+		}
+		replayed(t, g, operation("k"), "answered")
+	})
+}
+
 func TestEndingWaitsForTheTransaction(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		_, _, a, tx := recording(t)
