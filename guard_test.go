@@ -33,7 +33,7 @@ func TestPromise01_AtMostOneLiveClaim(t *testing.T) {
 		all.Go(func() {
 			<-start
 			got, err := refrain.Do(t.Context(), guards[i%2], operation("storm"), func(context.Context) (int64, error) {
-				for store.claims.Load() < 2 { // until the other process has asked too
+				for store.decided.Load() < 2 { // until the other process has its answer too
 					runtime.Gosched()
 				}
 				return executions.Add(1), nil

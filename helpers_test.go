@@ -86,6 +86,7 @@ type faulty struct {
 	claimMode, settleMode, renewMode atomic.Int32
 
 	claims, settles, renews atomic.Int64
+	decided                 atomic.Int64 // claims that were answered
 }
 
 // The modes of a faulty store.
@@ -123,6 +124,7 @@ func (f *faulty) pass(ctx context.Context, mode int32, call func() error) error 
 
 func (f *faulty) Claim(ctx context.Context, c refrain.Claim) (d refrain.Decision, err error) {
 	f.claims.Add(1)
+	defer f.decided.Add(1)
 	err = f.pass(ctx, f.claimMode.Load(), func() (err error) { d, err = f.Store.Claim(ctx, c); return err })
 	return d, err
 }
