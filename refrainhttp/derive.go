@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -69,10 +70,19 @@ func (x *exchange) derives() bool {
 // name makes the fingerprint the operation's key, together with the host: to another one it is another request, and there is no
 // mismatch that would tell. No client's key begins with a zero byte.
 func (d *derivation) name(op *refrain.Operation, host string, work *workspace) {
-	sum := sha256.Sum256(append(op.Fingerprint[:], strings.ToLower(host)...))
+	sum := sha256.Sum256(append(op.Fingerprint[:], siteOf(host)...))
 	work.key = append(append(work.key[:0], "\x00derived"...), sum[:]...)
 	op.KeyBytes = work.key
 	op.Policy, op.Probe = &d.operation, over
+}
+
+// siteOf returns the name in a host, "" for an address: that is a machine's, and a duplicate may come by way of another.
+func siteOf(host string) string {
+	name := foldHost(host)
+	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
+		return ""
+	}
+	return name
 }
 
 // over is the probe of operations with a derived key: the one that nobody knows about is over.

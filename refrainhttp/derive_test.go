@@ -57,19 +57,25 @@ func TestDerivedKeyMergesEqualRequests(t *testing.T) {
 	}
 }
 
-// Equal requests to two hosts are two, even where one pattern serves both.
+// Equal requests to two hosts are two, even where one pattern serves both, but not those to two machines.
 func TestDerivedKeysOfHosts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, derived(time.Hour), func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) })
-	for _, tc := range []struct{ host, status string }{
-		{"a.example", "executed"}, {"b.example", "executed"}, {"A.Example", "replayed"}, {"b.example", "replayed"},
+	for _, tc := range []struct{ host, answer, status string }{
+		{"a.example", "a.example", "executed"},
+		{"b.example", "b.example", "executed"},
+		{"A.Example:80", "a.example", "replayed"},
+		{"b.example", "b.example", "replayed"},
+		{"192.0.2.1:8080", "192.0.2.1:8080", "executed"},
+		{"192.0.2.2", "192.0.2.1:8080", "replayed"},
+		{"[2001:db8::1]:8080", "192.0.2.1:8080", "replayed"},
 	} {
 		r := keyless("1").request(t.Context(), "http://"+tc.host)
 		r.Host = tc.host
 		w := httptest.NewRecorder()
 		b.handler.ServeHTTP(w, r)
-		if got := w.Header().Get("Idempotency-Status"); got != tc.status || w.Body.String() != strings.ToLower(tc.host) {
-			t.Errorf("%s: got %s and the answer of %s, want it %s", tc.host, got, w.Body, tc.status)
+		if got := w.Header().Get("Idempotency-Status"); got != tc.status || w.Body.String() != tc.answer {
+			t.Errorf("%s: got %s and the answer of %s, want it %s and that of %s", tc.host, got, w.Body, tc.status, tc.answer)
 		}
 	}
 }
