@@ -20,6 +20,8 @@ import (
 //	${retry_after}       in how many seconds
 //	${original_status}   the status of the recorded answer, where there is one
 //	${outcome:/a/b}      what the recorded answer, a document of JSON, has at the pointer (RFC 6901)
+//	${request:/id}       in a body: the string or number that the request, a document of JSON, has at the pointer, as it is written
+//	                     there, quotes and all; null if it has none
 //	${resource}          the ID of what the recorded answer created: its id, or that inside its only member
 //
 // In a body they are escaped for its media type. A header line whose variable is empty is left out.
@@ -37,7 +39,7 @@ type Answers struct {
 	Problem Answer
 
 	KeyMissing, KeyInvalid, Mismatch, InProgress, Unknown, Expired, NotReplayable Answer
-	Unavailable, BodyTooLarge, Unsupported, TooLate, Unverified                   Answer
+	Unavailable, BodyTooLarge, Unsupported, TooLate, Unverified, BodyBroken       Answer
 	// Unreachable and Unanswered are for handlers that could not ask, or did not hear from, the API behind them: see Fail.
 	Unreachable, Unanswered Answer
 	// Repeat, if it has a Status, is what the retry of an operation gets that ended with 2xx, instead of the recorded answer.
@@ -108,6 +110,8 @@ func (a *Answers) own(k problemKind) *Answer {
 		return &a.Unavailable
 	case problemTooLarge:
 		return &a.BodyTooLarge
+	case problemBodyBroken:
+		return &a.BodyBroken
 	case problemUnsupported:
 		return &a.Unsupported
 	case problemTooLate:

@@ -73,6 +73,8 @@ func newBatching(policy *Policy, p *plan) (*batching, error) {
 		return nil, errors.New("its items have keys; remove the sequence or the derived key")
 	case p.firstSent != "":
 		return nil, errors.New("its items have no time of their first attempt; remove first sent")
+	case p.speech.asks, len(p.echoes) > 0, len(policy.ScopeBody) > 0:
+		return nil, errors.New("the request is not about one operation; remove the scope's body, echo, and ${request:/…} in answers")
 	case policy.Mode == Observe:
 		return nil, errors.New("a batch cannot be observed; use enforce or off")
 	}

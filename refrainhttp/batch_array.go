@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 )
 
 // An arrayPath is where an array is in a document: member after member.
@@ -85,6 +86,20 @@ func readArray(d *json.Decoder) (a array, err error) {
 	}
 	a.end = int(d.InputOffset())
 	return a, nil
+}
+
+// inElement reports whether a document is an array and one of its elements has something there: with a key, it is many operations
+// none of which would be protected.
+func (p *pointer) inElement(doc []byte) bool {
+	if doc[skipSpace(doc, 0)] != '[' || !p.mayBeIn(doc) {
+		return false
+	}
+	work := &workspace{}
+	a, err := arrayPath(nil).find(doc, work)
+	return err == nil && slices.ContainsFunc(a.elements, func(e extent) bool {
+		found, ok := p.find(doc[e.start:e.end], work)
+		return ok && string(found) != "null"
+	})
 }
 
 // with returns the document with other elements in the array.

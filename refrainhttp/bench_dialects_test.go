@@ -43,9 +43,11 @@ func BenchmarkPolicies(b *testing.B) {
 			{"Transient-Error", "true", refrainhttp.Release}, {"X-Outcome", "final", refrainhttp.Final},
 		}})},
 		{"outcome-bodies", classed(refrainhttp.Outcomes{Bodies: []refrainhttp.BodyRule{
-			{"/errors", refrainhttp.Unknown}, {"/error/retry", refrainhttp.Release},
+			{Pointer: "/errors", Class: refrainhttp.Unknown}, {Pointer: "/error/retry", Class: refrainhttp.Release},
 		}})},
 		{"failures", classed(refrainhttp.Outcomes{Failures: refrain.Keep{Retention: time.Hour}})},
+		{"scope-body", refrainhttp.Policy{ScopeBody: []string{"/currency"}}},
+		{"replay-echo", refrainhttp.Policy{Echo: []string{"/id"}}},
 		{"replay-headers", refrainhttp.Policy{ReplayHeaders: []string{"Location"}}},
 	} {
 		b.Run(p.name, func(b *testing.B) { contest(b, &p.policy) })

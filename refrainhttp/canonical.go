@@ -21,10 +21,11 @@ type canonicaliser struct {
 	kept    []byte // what was found
 }
 
-// A finding is what is at a wanted place: where its canonical form is kept.
+// A finding is what is at a wanted place: where its canonical form is kept, and where it is in the text.
 type finding struct {
 	node       *selector
 	start, end int
+	text       extent
 }
 
 // append appends the canonical form of a JSON text (RFC 8259) to b: white space is gone, members are sorted by name,
@@ -42,8 +43,9 @@ func (c *canonicaliser) append(b, text []byte, fields *selector) ([]byte, bool) 
 	c.in, c.at, c.out, c.members = text, 0, b, c.members[:0]
 	c.found, c.kept = c.found[:0], c.kept[:0]
 	c.space()
+	from := c.at
 	ok := c.value(selection{node: fields, all: fields == nil || fields.included}, 0)
-	c.keep(fields, len(b))
+	c.keep(fields, len(b), from)
 	c.space()
 	ok = ok && c.at == len(c.in)
 	b, c.in, c.out = c.out, nil, nil
@@ -60,12 +62,22 @@ func (c *canonicaliser) wanted(node *selector) ([]byte, bool) {
 	return nil, false
 }
 
-// keep takes the value that starts there in the output, if it is at a wanted place.
-func (c *canonicaliser) keep(node *selector, start int) {
+// place returns where the last text has what wanted returns.
+func (c *canonicaliser) place(node *selector) (extent, bool) {
+	for _, f := range c.found {
+		if f.node == node {
+			return f.text, true
+		}
+	}
+	return extent{}, false
+}
+
+// keep takes the value that starts there in the output and from there in the text, if it is at a wanted place.
+func (c *canonicaliser) keep(node *selector, start, from int) {
 	if node != nil && node.wanted {
 		at := len(c.kept)
 		c.kept = append(c.kept, c.out[start:]...)
-		c.found = append(c.found, finding{node, at, len(c.kept)})
+		c.found = append(c.found, finding{node, at, len(c.kept), extent{from, c.at}})
 	}
 }
 
@@ -141,11 +153,11 @@ func (c *canonicaliser) array(sel selection, depth int) bool {
 			c.out = append(c.out, ',')
 		}
 		inner, counts := sel.element(i)
-		value := len(c.out)
+		value, from := len(c.out), c.at
 		if !c.value(inner, depth+1) {
 			return false
 		}
-		c.keep(inner.node, value)
+		c.keep(inner.node, value, from)
 		if counts {
 			first = false
 		} else {
@@ -200,10 +212,11 @@ func (c *canonicaliser) member(sel selection, depth int) bool {
 		inner, m.counts = sel.member(name)
 	}
 	c.out = append(c.out, ':')
+	from := c.at
 	if !c.value(inner, depth+1) {
 		return false
 	}
-	c.keep(inner.node, m.colon+1)
+	c.keep(inner.node, m.colon+1, from)
 	c.out = append(c.out, ',')
 	m.end = len(c.out)
 	c.members = append(c.members, m)

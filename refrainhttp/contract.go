@@ -21,6 +21,7 @@ type Contract struct {
 		Principal []Source   `json:"principal"`
 		Route     RouteScope `json:"route"`
 		Headers   []string   `json:"headers,omitempty"`
+		Body      []string   `json:"body,omitempty"`
 	} `json:"scope"`
 	Compared struct {
 		Of      []string `json:"of"`
@@ -30,9 +31,10 @@ type Contract struct {
 		Headers []string `json:"headers,omitempty"`
 	} `json:"compared"`
 	Answers struct {
-		Kept     []string `json:"kept"`     // and given again
-		Released []string `json:"released"` // they say that nothing happened: a retry runs
-		Unknown  []string `json:"unknown"`  // kept, and given again marked unknown, unless it is found out: see Unknown below
+		Kept     []string `json:"kept"`           // and given again
+		Released []string `json:"released"`       // they say that nothing happened: a retry runs
+		Unknown  []string `json:"unknown"`        // kept, and given again marked unknown, unless it is found out: see Unknown below
+		Echo     []string `json:"echo,omitempty"` // of the request in a recorded answer, as its own request has it
 	} `json:"answers"`
 	// Unknown says what becomes of the retry of an operation that nobody knows the outcome of: "hold", it is told so; "rerun", it
 	// runs; "probe", the API is asked whether it happened, and it runs only if it did not.
@@ -126,6 +128,7 @@ func (p *plan) contract() Contract {
 		}
 	}
 	c.Scope.Principal, c.Scope.Route, c.Scope.Headers = policy.Principal, policy.RouteScope, policy.ScopeHeaders
+	c.Scope.Body, c.Answers.Echo = policy.ScopeBody, policy.Echo
 	f := &policy.Fingerprint
 	c.Compared.Of, c.Compared.Body, c.Compared.Include, c.Compared.Exclude = f.Of, f.Body, f.Include, f.Exclude
 	c.Compared.Headers = f.Headers

@@ -78,9 +78,9 @@ func (x *exchange) turnedAway() bool {
 
 // pass lets a request without a key through.
 func (x *exchange) pass() {
-	r := x.unprotected()
+	r, body := x.unprotected()
 	x.release() // it may take long
-	x.m.passOn(x.next, x.client, r)
+	x.m.passOn(x.next, x.client, r, body)
 	x.report(StatusUnkeyed, 0, problemNone)
 }
 
@@ -131,15 +131,15 @@ func (x *exchange) identify() refusal {
 	return x.plan.checkFirstSent(x.request.Header, has, x.plan.clock.now())
 }
 
-// unprotected returns the request for a handler that runs without a claim.
-func (x *exchange) unprotected() *http.Request {
+// unprotected returns the request for a handler that runs without a claim, and what was read of its body.
+func (x *exchange) unprotected() (*http.Request, []byte) {
 	r := stripped(x.request)
-	if x.body != nil {
-		c := *r
-		c.Body = &bodyReader{rest: slices.Clone(x.body.b)}
-		r = &c
+	if x.body == nil {
+		return r, nil
 	}
-	return r
+	c, body := *r, slices.Clone(x.body.b)
+	c.Body = &bodyReader{rest: body}
+	return &c, body
 }
 
 // decide asks the guard and does what it says.
@@ -178,7 +178,10 @@ func (x *exchange) operation() refrain.Operation {
 	if x.caller.principal == "" {
 		digest = &x.plan.strangers
 	}
-	x.scope = x.plan.scope.of(x.request, x.caller.principal)
+	if echoes := x.plan.echoes; len(echoes) > 0 {
+		x.work.read(x.body.b, echoes[0].at.tree) // once, for the fingerprint and for what is repeated
+	}
+	x.scope = x.plan.scope.bind(x.plan.scope.of(x.request, x.caller.principal), x.body.b, x.work)
 	op := refrain.Operation{Scope: x.scope, Key: x.key.value, KeyBytes: x.key.built, Policy: &x.plan.operation}
 	digest.put(&op, x)
 	if x.key.derived {
@@ -190,7 +193,8 @@ func (x *exchange) operation() refrain.Operation {
 // bypass runs the request unprotected and marks the answer.
 func (x *exchange) bypass() {
 	x.mark(marking{status: StatusBypassed})
-	x.m.passOn(x.next, x.client, x.unprotected())
+	r, body := x.unprotected()
+	x.m.passOn(x.next, x.client, r, body)
 	x.report(StatusBypassed, 0, problemNone)
 }
 

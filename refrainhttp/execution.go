@@ -114,7 +114,7 @@ func (e *execution) giveCommitted() bool {
 		return false
 	}
 	e.recorder.abandon()
-	e.x.give(r, &s, StatusExecuted)
+	e.x.give(r, &s, r.Outcome.Body, StatusExecuted)
 	e.recorder.status = r.Outcome.Status
 	return true
 }

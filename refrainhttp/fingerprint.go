@@ -61,16 +61,14 @@ func newFingerprinter(f Fingerprint) (fingerprinter, error) {
 	return p, err
 }
 
-// readWith has the key's places in a body of JSON found in the pass that makes its canonical form.
-func (p *fingerprinter) readWith(k *keyReader) error {
-	for i := range k.sources {
-		for _, at := range k.sources[i].pointers() {
-			if p.fields == nil {
-				p.fields = &selector{included: true}
-			}
-			if err := at.join(p.fields); err != nil {
-				return err
-			}
+// readWith has places in a body of JSON found in the pass that makes its canonical form.
+func (p *fingerprinter) readWith(places []*pointer) error {
+	for _, at := range places {
+		if p.fields == nil {
+			p.fields = &selector{included: true}
+		}
+		if err := at.join(p.fields); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@ var ErrNoOperation = errors.New("the request stands for no operation")
 
 // Identify returns the ID of the operation that a request stands for, and the pattern that it matches: by its method, host and
 // path, by what holds its key, and by what its principal is found in. Of its body it reads no more than a keyed request may
-// have, and that only where a key is in it. The error is ErrNoOperation.
+// have, and that only where a key, or what it is bound to, is in it. The error is ErrNoOperation.
 func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, err error) {
 	e := m.Explain(r)
 	if !e.Protected && (e.Policy.Mode != Observe || safe(r.Method)) {
@@ -23,7 +23,7 @@ func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, e
 	body, work := m.buffers.get(), m.buffers.workspace()
 	defer m.buffers.put(body)
 	defer m.buffers.putWorkspace(work)
-	if p.key.inBody {
+	if p.key.inBody || len(p.scope.members) > 0 {
 		if err := readBody(body, r, p.policy.Limits.RequestBody, &holding{}); err != nil {
 			return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
 		}
@@ -39,5 +39,7 @@ func (m *Middleware) Identify(r *http.Request) (id refrain.ID, pattern string, e
 	if err != nil {
 		return id, p.pattern, fmt.Errorf("%w: %w", ErrNoOperation, err)
 	}
-	return m.guard.ID(refrain.Operation{Scope: p.scope.of(r, who.principal), Key: key.value, KeyBytes: key.built}), p.pattern, nil
+	op := refrain.Operation{Key: key.value, KeyBytes: key.built}
+	op.Scope = p.scope.bind(p.scope.of(r, who.principal), body.b, work)
+	return m.guard.ID(op), p.pattern, nil
 }

@@ -76,6 +76,14 @@ func newKeyReader(k Key) (keyReader, error) {
 	return r, nil
 }
 
+// pointers returns those of the sources in a body of JSON.
+func (k *keyReader) pointers() (all []*pointer) {
+	for i := range k.sources {
+		all = append(all, k.sources[i].pointers()...)
+	}
+	return all
+}
+
 // errNoKey says that a request has no key where one was looked for.
 var errNoKey = errors.New("the request has no key")
 

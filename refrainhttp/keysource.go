@@ -213,6 +213,8 @@ func (s *keySource) textIn(body []byte, work *workspace) ([]byte, error) {
 	switch {
 	case !doc.plain && json.Valid(body):
 		return nil, errors.New("the body has no single meaning, as with a member that is there twice")
+	case doc.plain && !ok && s.pointer.inElement(body):
+		return nil, errors.New("the body is an array of requests with keys of their own; send each by itself")
 	case !doc.plain, !ok, string(found) == "null":
 		return nil, errNoKey
 	}

@@ -39,6 +39,7 @@ func TestKeyInTheBody(t *testing.T) {
 	for body, code := range map[string]string{
 		`{"key":"k","key":"l"}`:                      "key-invalid",
 		`{"key":["k"]}`:                              "key-invalid",
+		"{\"key\":\"k\",\"a\":\"\xff\"}":             "key-invalid",
 		`{"key":"` + strings.Repeat("k", 300) + `"}`: "key-invalid",
 		strings.Repeat(" ", 1001):                    "body-too-large",
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // metaVersion is the first byte of encoded headers. A change of the layout takes the next number, and decoding goes on
@@ -25,6 +26,22 @@ type stored struct {
 type field struct {
 	name  string
 	lines []string
+}
+
+// lines returns those of a field of the header, none if it has none.
+func (s *stored) lines(name string) []string {
+	for _, f := range s.header {
+		if strings.EqualFold(f.name, name) {
+			return f.lines
+		}
+	}
+	return nil
+}
+
+// drop removes the fields of which that is true.
+func (s *stored) drop(is func(name string) bool) {
+	drop := func(f field) bool { return is(f.name) }
+	s.header, s.trailer = slices.DeleteFunc(s.header, drop), slices.DeleteFunc(s.trailer, drop)
 }
 
 // storable appends the fields of an answer's header that are stored. Lines that were there before the handler ran are

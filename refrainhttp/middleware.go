@@ -68,7 +68,7 @@ func (p *protected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		found = p.m.routes.find(r)
 	}
 	if found == nil || found.policy.Mode == Off {
-		p.m.passOn(p.next, w, r)
+		p.m.passOn(p.next, w, r, nil)
 		return
 	}
 	x := newExchange(p, found, w, r)

@@ -62,7 +62,16 @@ type classes struct {
 // A bodyRule is a BodyRule compiled.
 type bodyRule struct {
 	at    *pointer
+	value string // if empty, any that is there
 	class Class
+}
+
+func (r *bodyRule) fits(found []byte) bool {
+	if r.value == "" {
+		return isThere(found)
+	}
+	text, isScalar := scalarText(found)
+	return isScalar && text == r.value || string(found) == r.value
 }
 
 func (o Outcomes) withDefaults() Outcomes {
@@ -164,7 +173,7 @@ func (t *classes) addRules(o *Outcomes) error {
 		if err != nil || r.Class < Final || r.Class > Unknown {
 			return fmt.Errorf("outcomes: bodies: %q with the class %d is no rule: %w", r.Pointer, r.Class, err)
 		}
-		t.bodies = append(t.bodies, bodyRule{at, r.Class})
+		t.bodies = append(t.bodies, bodyRule{at, r.Value, r.Class})
 	}
 	return nil
 }
@@ -204,7 +213,7 @@ func (t *classes) byBody(c *capture, work *workspace) Class {
 	b, plain := work.json.append(work.b[:0], c.body, t.places)
 	work.b = b
 	for _, r := range t.bodies {
-		if found, _ := work.json.wanted(r.at.node); plain && isThere(found) {
+		if found, _ := work.json.wanted(r.at.node); plain && r.fits(found) {
 			return r.class
 		}
 	}

@@ -12,7 +12,12 @@ func TestOutcomeRules(t *testing.T) {
 	t.Parallel()
 	rules := Outcomes{
 		Headers: []HeaderRule{{"stripe-should-retry", "true", Release}, {"X-Error", "transient", Unknown}},
-		Bodies:  []BodyRule{{"/errors", Release}, {"/partial", Unknown}},
+		Bodies: []BodyRule{
+			{Pointer: "/error/code", Value: "-32603", Class: Unknown},
+			{Pointer: "/retry", Value: "true", Class: Release},
+			{Pointer: "/errors", Class: Release},
+			{Pointer: "/partial", Class: Unknown},
+		},
 	}
 	classes, err := rules.compile()
 	if err != nil {
@@ -41,6 +46,11 @@ func TestOutcomeRules(t *testing.T) {
 		{"no JSON", 200, nil, `errors`, Final},
 		{"no media type of JSON", 200, http.Header{"Content-Type": {"text/plain"}}, `{"errors":[1]}`, Final},
 		{"a media type with the suffix", 200, http.Header{"Content-Type": {"application/graphql-response+json"}}, `{"errors":[1]}`, Release},
+		{"a value", 200, nil, `{"error":{"code":-3.2603e4}}`, Unknown},
+		{"a value as text", 200, nil, `{"error":{"code":"-32603"}}`, Unknown},
+		{"a value that is not it", 200, nil, `{"error":{"code":-32602}}`, Final},
+		{"a value that is no scalar", 200, nil, `{"error":{"code":[-32603]}}`, Final},
+		{"a truth", 200, nil, `{"retry":true}`, Release},
 		{"no single meaning", 200, nil, `{"errors":[],"errors":[1]}`, Final},
 	} {
 		c := &capture{status: tt.status, header: jsonHeader(tt.header), body: []byte(tt.body)}
@@ -51,8 +61,8 @@ func TestOutcomeRules(t *testing.T) {
 	for _, bad := range []Outcomes{
 		{Headers: []HeaderRule{{"a b", "x", Final}}},
 		{Headers: []HeaderRule{{"A", "x", 0}}},
-		{Bodies: []BodyRule{{"errors", Final}}},
-		{Bodies: []BodyRule{{"/errors", 9}}},
+		{Bodies: []BodyRule{{Pointer: "errors", Class: Final}}},
+		{Bodies: []BodyRule{{Pointer: "/errors", Class: 9}}},
 	} {
 		if _, err := bad.compile(); err == nil {
 			t.Errorf("%+v is accepted", bad)
@@ -70,7 +80,7 @@ func jsonHeader(h http.Header) http.Header {
 // What is too long to be kept is not looked into either: the part of it that is there may say otherwise than the whole.
 func TestLongAnswersGoByTheirStatus(t *testing.T) {
 	t.Parallel()
-	classes, err := Outcomes{Bodies: []BodyRule{{"/errors", Release}}}.compile()
+	classes, err := Outcomes{Bodies: []BodyRule{{Pointer: "/errors", Class: Release}}}.compile()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ type passing struct {
 	context.Context
 	m       *Middleware
 	request *http.Request // as it came
+	body    []byte        // what was read of it
 }
 
 // Value implements context.Context.
@@ -21,9 +22,9 @@ func (p *passing) Value(key any) any {
 }
 
 // passOn lets a request through to a handler that may fail in the words of its path.
-func (m *Middleware) passOn(next http.Handler, w http.ResponseWriter, r *http.Request) {
+func (m *Middleware) passOn(next http.Handler, w http.ResponseWriter, r *http.Request, body []byte) {
 	if m.routes.worded {
-		r = r.WithContext(&passing{r.Context(), m, r})
+		r = r.WithContext(&passing{r.Context(), m, r, body})
 	}
 	next.ServeHTTP(w, r)
 }
@@ -37,7 +38,7 @@ func (p *passing) fail(w http.ResponseWriter, kind problemKind) bool {
 	}
 	for _, found := range p.m.plansOf(p.request) {
 		if words := &found.speech.words[f.kind]; words.body != nil {
-			(&telling{refusal: f, words: words, status: StatusRefused}).write(w)
+			(&telling{refusal: f, words: words, status: StatusRefused, request: p.body}).write(w)
 			return true
 		}
 	}

@@ -25,7 +25,7 @@ func FuzzKeyPlaces(f *testing.F) {
 			t.Fatal(err)
 		}
 		without, _ := newFingerprinter(Policy{Fingerprint: only.policy()}.WithDefaults().Fingerprint)
-		if err := with.readWith(&k); err != nil {
+		if err := with.readWith(k.pointers()); err != nil {
 			t.Fatal(err)
 		}
 		text, work := write(rng, v), &workspace{}

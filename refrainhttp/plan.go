@@ -33,6 +33,7 @@ type plan struct {
 	late        bool            // the body is read before the key is looked for
 	recalls     bool            // nothing but the request's bytes decides what a duplicate is answered
 	replay      map[string]bool // names of header fields, or nil
+	echoes      []echo          // of the request in a replay
 }
 
 // Validate reports what is wrong with the policy.
@@ -69,18 +70,21 @@ func compile(pattern string, policy Policy, known Sources) (*plan, error) {
 	if err := p.compileFirstSent(&policy.Key); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	p.late = p.key.inBody || policy.Verify != nil
 	if p.speech, err = newSpeech(&policy.Answers); err != nil {
 		return nil, fmt.Errorf("answers: %w", err)
 	}
+	if err := p.compileEcho(policy.Echo); err != nil {
+		return nil, err
+	}
+	p.late = p.key.inBody || policy.Verify != nil || p.speech.asks
 	if p.scope, err = newScoper(policy, pattern, known); err != nil {
 		return nil, fmt.Errorf("scope: %w", err)
 	}
 	if p.fingerprint, err = newFingerprinter(policy.Fingerprint); err != nil {
 		return nil, fmt.Errorf("fingerprint: %w", err)
 	}
-	if err := p.fingerprint.readWith(&p.key); err != nil {
-		return nil, fmt.Errorf("key: %w", err)
+	if err := p.fingerprint.readWith(slices.Concat(p.key.pointers(), p.scope.members, p.echoed())); err != nil {
+		return nil, err
 	}
 	p.strangers = p.fingerprint
 	if len(p.scope.principal) > 0 {

@@ -11,13 +11,18 @@ import (
 // A pointer names a place in a JSON document (RFC 6901).
 type pointer struct {
 	text   string
+	names  []string  // that it leads through
 	tree   *selector // of all places that are found in one pass
 	node   *selector // its own
 	member []byte    // the last name in quotes, nil if it may be an index or there is none
 }
 
 func newPointer(text string) (*pointer, error) {
-	p := &pointer{text: text}
+	names, err := pointerTokens(text)
+	if err != nil {
+		return nil, err
+	}
+	p := &pointer{text: text, names: names}
 	return p, p.join(&selector{included: true})
 }
 

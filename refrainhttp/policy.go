@@ -31,10 +31,13 @@ type Policy struct {
 	// ScopeHeaders lists header fields that a key is bound to as well, such as the tenant that a caller acts for: the key is new
 	// with another value, and without the field. Nobody proves what they say, so they stand beside the principal, never for it.
 	ScopeHeaders []string
-	Fingerprint  Fingerprint
-	Outcomes     Outcomes
-	Limits       Limits
-	Answers      Answers
+	// ScopeBody lists members of a body of JSON that a key is bound to as well, as JSON pointers (RFC 6901), such as the operation
+	// where one path has many: the key is new with another value, and without the member.
+	ScopeBody   []string
+	Fingerprint Fingerprint
+	Outcomes    Outcomes
+	Limits      Limits
+	Answers     Answers
 	// Verify, if not nil, says whether a request is what its sender signed, after its body was read and before anything is
 	// looked up. Its error goes to the log and must not hold a secret; the client gets a 401.
 	Verify func(r *http.Request, body []byte) error
@@ -42,6 +45,11 @@ type Policy struct {
 	// carries everything that was stored. Set-Cookie is stored only for a principal that nobody else has, and cannot be listed
 	// by a policy that knows no such principals.
 	ReplayHeaders []string
+	// Echo lists members that an answer of JSON repeats of its request, as JSON pointers (RFC 6901): /id in JSON-RPC. A replay
+	// has them as its own request has them, byte for byte if it is a string or a number, else null. Members that the recorded
+	// answer does not have are not added. A body that is changed so has no ETag, digest or signature any more, and an answer of
+	// JSON that is compressed is not replayed but said to be done. The fingerprint should exclude them.
+	Echo []string
 }
 
 // A Mode says how far a policy goes.
@@ -178,11 +186,12 @@ type HeaderRule struct {
 	Class       Class
 }
 
-// A BodyRule classes answers of JSON, by their media type, that have something at the pointer (RFC 6901): neither null, false,
-// zero nor empty. An answer that is longer than Limits.ResponseBody, or no document of a single meaning, fits no rule.
+// A BodyRule classes answers of JSON, by their media type, that have that value at the pointer (RFC 6901), a string, a number,
+// true or false; without a Value, something: neither null, false, zero nor empty. An answer that is longer than
+// Limits.ResponseBody, or no document of a single meaning, fits no rule.
 type BodyRule struct {
-	Pointer string
-	Class   Class
+	Pointer, Value string
+	Class          Class
 }
 
 // Limits bound what is kept in memory and in the store, in bytes.

@@ -44,9 +44,10 @@ func problemVariables() []string {
 type telling struct {
 	refusal
 	*words
-	key    clientKey
-	status Status
-	work   *workspace // or nil
+	key     clientKey
+	status  Status
+	request []byte     // the body, as far as it was read
+	work    *workspace // or nil
 }
 
 // value implements variables.
@@ -62,6 +63,8 @@ func (t *telling) value(name string, p *pointer) string {
 		return t.kind.advice()
 	case varOutcome:
 		return t.recordedAt(p)
+	case varRequest:
+		return string(valueAt(p.names, t.request))
 	case "code":
 		return t.code
 	case "title":
@@ -131,6 +134,9 @@ func (x *exchange) telling(status Status, f refusal) *telling {
 		t = new(telling)
 	}
 	*t = telling{refusal: f, words: &x.plan.speech.words[f.kind], key: x.key, status: status, work: x.work}
+	if x.body != nil {
+		t.request = x.body.b
+	}
 	return t
 }
 

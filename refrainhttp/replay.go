@@ -59,12 +59,17 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		x.withhold(o, status)
 		return
 	}
-	x.give(&a.Record, &s, status)
+	body, ok := x.echoed(o, &s)
+	if !ok {
+		x.withhold(o, status)
+		return
+	}
+	x.give(&a.Record, &s, body, status)
 	x.report(status, o.Status, problemNone)
 }
 
-// give sends a recorded answer.
-func (x *exchange) give(r *refrain.Record, s *stored, status Status) {
+// give sends a recorded answer with that body.
+func (x *exchange) give(r *refrain.Record, s *stored, body []byte, status Status) {
 	o, first := r.Outcome, status == StatusExecuted
 	h := x.client.Header()
 	for _, f := range s.header {
@@ -81,9 +86,9 @@ func (x *exchange) give(r *refrain.Record, s *stored, status Status) {
 		s.trailer = nil
 	}
 	if bodyAllowed(o.Status) && len(s.trailer) == 0 {
-		h["Content-Length"] = []string{strconv.Itoa(len(o.Body))}
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
-	send(x.client, o.Status, o.Body, s.trailer)
+	send(x.client, o.Status, body, s.trailer)
 }
 
 // withhold answers when there is no recorded answer to give.

@@ -19,6 +19,7 @@ type scoper struct {
 	host      string  // of the pattern, if it has one: the same path of another host is another resource
 	params    []param // of the path
 	headers   []string
+	members   []*pointer // of a body
 }
 
 func newScoper(p Policy, pattern string, known Sources) (scoper, error) {
@@ -39,6 +40,12 @@ func newScoper(p Policy, pattern string, known Sources) (scoper, error) {
 		return s, fmt.Errorf("headers: net/http takes %s out of a request's header, so that no key would be bound to it", s.headers[at])
 	}
 	slices.Sort(s.headers) // their order in the policy says nothing
+	for _, text := range p.ScopeBody {
+		if _, err := newEcho(text); err != nil {
+			return s, fmt.Errorf("body: %w", err)
+		}
+		s.members = append(s.members, &pointer{text: text})
+	}
 	if len(p.Principal) == 0 {
 		return s, errors.New("principal: the list is empty; use none if there are no principals to tell apart")
 	}
@@ -108,6 +115,26 @@ func (s *scoper) within(h http.Header, principal string) string {
 		}
 	}
 	return string(b)
+}
+
+// bind binds the keys of a scope to what the body has of the members. Every part is length-prefixed, and no principal begins
+// with a zero byte, nor does one together with headers have a length that is written so.
+func (s *scoper) bind(scope refrain.Scope, body []byte, work *workspace) refrain.Scope {
+	if len(s.members) == 0 {
+		return scope
+	}
+	doc := work.read(body, s.members[0].tree)
+	var room [256]byte
+	b := appendString(append(room[:0], 0, 0x80, 0), scope.Principal)
+	for _, m := range s.members {
+		var found []byte
+		if doc.plain {
+			found, _ = work.json.wanted(m.node)
+		}
+		b = appendString(b, string(found))
+	}
+	scope.Principal = string(b)
+	return scope
 }
 
 // escapedPath is EscapedPath of a URL, which looks longer at each character.

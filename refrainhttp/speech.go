@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,7 @@ type speech struct {
 
 	words   [problemKinds]words
 	repeats bool
+	asks    bool // what a request's body has is in the words
 }
 
 // words are what one kind of problem is answered with.
@@ -41,6 +43,7 @@ const (
 	varKeySource                               = "key_source"
 	varOutcome                                 = "outcome"
 	varResource                                = "resource"
+	varRequest                                 = "request"
 )
 
 func newSpeech(a *Answers) (s speech, err error) {
@@ -60,6 +63,7 @@ func newSpeech(a *Answers) (s speech, err error) {
 		if s.words[k], err = newWords(t, &answer); err != nil {
 			return s, fmt.Errorf("%s: %w", t.code, err)
 		}
+		s.asks = s.asks || s.words[k].detailed.asks(varRequest)
 	}
 	return s, nil
 }
@@ -75,7 +79,7 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	t.status, t.code, t.detail = a.Status, a.Code, a.Detail
 	w.problemType = t
 	all := append([]string{varKey, varStatus, varReplayed, varExpires, varAdvice, varOutcome}, problemVariables()...)
-	if w.detailed, err = newTemplate(a.Body, all); err != nil {
+	if w.detailed, err = newTemplate(a.Body, append(slices.Clip(all), varRequest)); err != nil {
 		return w, fmt.Errorf("body: %w", err)
 	}
 	media := mediaJSON
@@ -96,6 +100,9 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 		"code": t.code, "title": t.title, "type": kind, "http_status": strconv.Itoa(t.status),
 		"retryable": strconv.FormatBool(t.retryable),
 	}
+	for i := range w.detailed {
+		w.detailed[i].raw = w.detailed[i].text == varRequest && isJSON(media) // in any other text it is escaped
+	}
 	w.detailed = w.detailed.fix(known, w.escape)
 	w.body = w.detailed.fix(map[string]string{"detail": t.detail}, w.escape)
 	if err := w.checkBody(media); err != nil {
@@ -104,18 +111,33 @@ func newWords(t problemType, a *Answer) (w words, err error) {
 	return w, nil
 }
 
-// checkBody sees to it that a body that should be JSON is.
+// checkBody sees to it that a body that should be JSON is, whatever the values.
 func (w *words) checkBody(media string) error {
-	if w.body == nil || !isJSON(media) || json.Valid(w.body.append(nil, anything{}, w.escape, false)) {
+	if w.body == nil || !isJSON(media) {
 		return nil
 	}
-	return fmt.Errorf("it is not JSON, which its media type says (%s); quote texts, or give it another Content-Type", media)
+	valid := func(v anything) bool { return json.Valid(w.body.append(nil, v, w.escape, false)) }
+	switch {
+	case !valid("0"):
+		return fmt.Errorf("it is not JSON, which its media type says (%s); quote texts, or give it another Content-Type", media)
+	case !valid(`"0"`):
+		return errRequestQuoted
+	}
+	return nil
 }
 
-// anything gives every variable a value that is JSON with quotes around it and without.
-type anything struct{}
+// anything gives every variable a value that is JSON with quotes around it and without, and those of a request itself.
+type anything string
 
-func (anything) value(string, *pointer) string { return "0" }
+func (a anything) value(name string, _ *pointer) string {
+	if name == varRequest {
+		return string(a)
+	}
+	return "0"
+}
+
+var errRequestQuoted = errors.New(
+	"${request:/…} stands for a whole value of JSON, quotes and all; write it where a value can be, without quotes")
 
 var errNoLine = errors.New(`this is not a header line such as "Name: value"`)
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,8 @@ type template []segment
 type segment struct {
 	text     string // or the variable's name
 	variable bool
-	pointer  *pointer // of an ${outcome:/pointer}
+	pointer  *pointer // of an ${outcome:/pointer} or ${request:/pointer}
+	raw      bool     // its value is JSON already, and stays as it is
 }
 
 var errUnclosed = errors.New("a ${ has no closing brace")
@@ -50,12 +52,17 @@ func newVariable(name string, allowed []string) (segment, error) {
 		switch {
 		case a == place+":NAME" && path != "":
 			return segment{text: name, variable: true}, nil
-		case a != place || hasPath != (a == varOutcome):
+		case a != place || hasPath != (a == varOutcome || a == varRequest):
 			continue
 		case name == varResource:
 			path = "/id" // where it is looked for first
 		case !hasPath:
 			return segment{text: name, variable: true}, nil
+		}
+		if place == varRequest {
+			if _, err := newEcho(path); err != nil {
+				return segment{}, err
+			}
 		}
 		p, err := newPointer(path)
 		return segment{text: place, variable: true, pointer: p}, err
@@ -101,9 +108,17 @@ func (t template) append(b []byte, v variables, escape func(string) string, whol
 		if value == "" && whole {
 			return b[:start]
 		}
-		b = append(b, escape(value)...)
+		if !s.raw {
+			value = escape(value)
+		}
+		b = append(b, value...)
 	}
 	return b
+}
+
+// asks reports whether the template has a variable of that name.
+func (t template) asks(name string) bool {
+	return slices.ContainsFunc(t, func(s segment) bool { return s.variable && s.text == name })
 }
 
 // escaper returns what makes a value part of a body of that media type.
