@@ -84,7 +84,8 @@ func explain(out io.Writer, cfg *config.Config, r *http.Request) error {
 		return err
 	}
 	fmt.Fprintln(out, "\nthis request")
-	p := preview{Explanation: &e, policy: &route.Policy, request: r, answer: answer(m, r)}
+	p := preview{Explanation: &e, policy: &route.Policy, request: r}
+	p.answer, p.forwarded = answer(m, r)
 	return p.write(out)
 }
 
@@ -108,9 +109,10 @@ func writeSettings(out io.Writer, all []config.Setting) error {
 	return w.Flush()
 }
 
-// answer returns what the middleware itself says to the request, with an upstream that answers 200 in an empty store.
-func answer(m *refrainhttp.Middleware, r *http.Request) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	m.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
-	return w
+// answer returns what the middleware itself says to the request, with an upstream that answers 200 in an empty store, and whether
+// that was asked.
+func answer(m *refrainhttp.Middleware, r *http.Request) (w *httptest.ResponseRecorder, forwarded bool) {
+	w = httptest.NewRecorder()
+	m.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { forwarded = true })).ServeHTTP(w, r)
+	return w, forwarded
 }

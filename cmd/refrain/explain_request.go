@@ -19,9 +19,10 @@ import (
 // terminals' histories.
 type preview struct {
 	*refrainhttp.Explanation
-	policy  *config.Policy
-	request *http.Request
-	answer  *httptest.ResponseRecorder
+	policy    *config.Policy
+	request   *http.Request
+	answer    *httptest.ResponseRecorder
+	forwarded bool
 }
 
 func (p *preview) write(out io.Writer) error {
@@ -32,7 +33,7 @@ func (p *preview) write(out io.Writer) error {
 	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.Policy.Outcomes.Final, " "))
 	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(&p.Policy.Outcomes))
 	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.Policy.Outcomes.Unknown, " "), p.retries())
-	fmt.Fprintf(w, "  as given\t%s\n", describeAnswer(p.answer))
+	fmt.Fprintf(w, "  as given\t%s\n", p.describeAnswer())
 	return w.Flush()
 }
 
@@ -134,10 +135,13 @@ func (p *preview) route() string {
 	return "route " + p.Pattern
 }
 
-// bound says which headers the key is bound to.
+// bound says which headers and members of the body the key is bound to.
 func (p *preview) bound() (all []string) {
 	for _, name := range p.Policy.ScopeHeaders {
 		all = append(all, "header "+name)
+	}
+	for _, pointer := range p.Policy.ScopeBody {
+		all = append(all, "body "+pointer)
 	}
 	return all
 }
@@ -174,8 +178,9 @@ func describeRelease(o *refrainhttp.Outcomes) string {
 }
 
 // describeAnswer says what the middleware answered by itself, or that it let the request through.
-func describeAnswer(resp *httptest.ResponseRecorder) string {
-	if resp.Code == http.StatusOK {
+func (p *preview) describeAnswer() string {
+	resp := p.answer
+	if p.forwarded {
 		if resp.Header().Get("Idempotency-Status") == "" {
 			return "forwarded, unprotected"
 		}

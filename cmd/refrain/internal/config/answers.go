@@ -61,6 +61,7 @@ func answersOf(a *refrainhttp.Answers) []namedAnswer {
 		{"not_replayable", &a.NotReplayable},
 		{"unavailable", &a.Unavailable},
 		{"body_too_large", &a.BodyTooLarge},
+		{"body_broken", &a.BodyBroken},
 		{"unsupported", &a.Unsupported},
 		{"too_late", &a.TooLate},
 		{"unverified", &a.Unverified},

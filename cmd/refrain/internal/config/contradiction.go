@@ -18,7 +18,7 @@ type contradiction struct {
 func (p *Policy) check(at value, known []contradiction) []contradiction {
 	p.settle()
 	all := slices.Concat(p.checkWait(), p.checkKey(), p.checkSequence(), p.checkDerive(),
-		p.checkBatch(), p.checkScope(), p.checkFingerprint(), p.checkOutcome(), p.checkVerify(), p.checkProbe(),
+		p.checkBatch(), p.checkScope(), p.checkFingerprint(), p.checkEcho(), p.checkOutcome(), p.checkVerify(), p.checkProbe(),
 		p.checkAnswers())
 	for _, c := range all {
 		if !slices.Contains(known, c) {
@@ -79,6 +79,21 @@ func (p *Policy) checkFingerprint() []contradiction {
 				return contradict("fingerprint.exclude", "%s takes away all of %s, which is in fingerprint.include (%s); remove one of them",
 					out, in, p.origins["fingerprint.include"])
 			}
+		}
+	}
+	return nil
+}
+
+// checkEcho sees to it that requests may differ in what an answer repeats of them.
+func (p *Policy) checkEcho() []contradiction {
+	f := &p.Fingerprint
+	for _, echo := range p.Echo {
+		within := func(pointer string) bool { return echo == pointer || strings.HasPrefix(echo, pointer+"/") }
+		counts := f.Body == "raw" || f.Body != "none" && !slices.ContainsFunc(f.Exclude, within) &&
+			(len(f.Include) == 0 || slices.ContainsFunc(f.Include, within))
+		if counts {
+			return contradict("replay.echo", "%s is compared, so that a retry with another one is a mismatch and is given no answer; "+
+				"list it in fingerprint.exclude (%s)", echo, p.origins["fingerprint.exclude"])
 		}
 	}
 	return nil

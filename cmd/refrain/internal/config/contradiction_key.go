@@ -125,6 +125,16 @@ func (p *Policy) checkDerive() []contradiction {
 	return nil
 }
 
+// asking returns the first body of an answer that has something of the request, "" if there is none.
+func (p *Policy) asking() string {
+	for _, w := range answersOf(&p.Answers) {
+		if strings.Contains(w.answer.Body, "${request:") {
+			return "answers." + w.name + ".body"
+		}
+	}
+	return ""
+}
+
 // checkBatch sees to it that a batch has the keys of its items and no other.
 func (p *Policy) checkBatch() []contradiction {
 	k, b := &p.Key, &p.Batch
@@ -144,6 +154,12 @@ func (p *Policy) checkBatch() []contradiction {
 		return contradict("key.derive.window", needs, p.origins["batch.key"])
 	case k.FirstSent != "":
 		return contradict("key.first_sent", needs, p.origins["batch.key"])
+	case len(p.ScopeBody) > 0:
+		return contradict("scope.body", needs, p.origins["batch.key"])
+	case len(p.Echo) > 0:
+		return contradict("replay.echo", needs, p.origins["batch.key"])
+	case p.asking() != "":
+		return contradict(p.asking(), "has ${request:/…}, which a batch (%s) has no one of; remove one of them", p.origins["batch.key"])
 	case p.Mode == "observe":
 		return contradict("batch.key", "mode is observe (%s), and a batch cannot be observed; use enforce or off here",
 			p.origins["mode"])

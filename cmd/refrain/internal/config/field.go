@@ -37,6 +37,7 @@ func (p *Policy) fields() []field {
 		bind(o, "tombstone", &op.Tombstone, orNone(duration(0, 3650*day))),
 		bind(o, "store_down", &op.StoreDown, choice[refrain.StoreDownPolicy]([]string{"closed", "open"})),
 		bind(o, "replay.headers", &p.ReplayHeaders, replayHeaders()),
+		bind(o, "replay.echo", &p.Echo, quiet(list(pointer()))),
 		bind(o, "limits.request_body", &p.Limits.RequestBody, size(maxBody)),
 		bind(o, "limits.response_body", &p.Limits.ResponseBody, size(maxBody)),
 	)
@@ -64,6 +65,7 @@ func (p *Policy) requestFields() []field {
 		bind(o, "scope.principal", &p.Principal, list(principal())),
 		bind(o, "scope.route", &p.RouteScope, routeScope()),
 		bind(o, "scope.headers", &p.ScopeHeaders, list(bound())),
+		bind(o, "scope.body", &p.ScopeBody, quiet(list(pointer()))),
 		bind(o, "fingerprint.of", &f.Of, list(word([]string{"method", "path", "query", "media-type"}))),
 		bind(o, "fingerprint.body", &f.Body, word([]refrainhttp.BodyMode{"auto", "raw", "json", "none"})),
 		bind(o, "fingerprint.include", &f.Include, list(pointer())),

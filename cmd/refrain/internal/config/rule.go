@@ -27,16 +27,28 @@ func headerRule() kind[refrainhttp.HeaderRule] {
 	return scalar(parse, show)
 }
 
-// bodyRule is a kind of rules such as "/errors = unknown".
+// bodyRule is a kind of rules such as "/errors = unknown", or "/error/code: -32603 = unknown".
 func bodyRule() kind[refrainhttp.BodyRule] {
 	parse := func(text string) (r refrainhttp.BodyRule, err error) {
 		condition, class, err := splitRule(text)
-		if err == nil {
-			condition, err = parsePointer(condition)
+		if err != nil {
+			return r, err
 		}
-		return refrainhttp.BodyRule{Pointer: condition, Class: class}, err
+		if strings.HasSuffix(condition, ":") {
+			return r, fmt.Errorf(`%q has no value; write one such as "/error/code: -32603 = unknown"`, text)
+		}
+		condition, value, _ := strings.Cut(condition, ": ")
+		value = strings.TrimSpace(value)
+		condition, err = parsePointer(condition)
+		return refrainhttp.BodyRule{Pointer: condition, Value: value, Class: class}, err
 	}
-	return scalar(parse, func(r refrainhttp.BodyRule) string { return fmt.Sprintf("%s = %s", r.Pointer, r.Class) })
+	show := func(r refrainhttp.BodyRule) string {
+		if r.Value != "" {
+			return fmt.Sprintf("%s: %s = %s", r.Pointer, r.Value, r.Class)
+		}
+		return fmt.Sprintf("%s = %s", r.Pointer, r.Class)
+	}
+	return scalar(parse, show)
 }
 
 // splitRule takes a rule apart: a condition, and the class of answers that meet it.

@@ -47,7 +47,7 @@ func section(c *refrainhttp.Contract) string {
 		"Unique within: " + scope(c) + ".",
 		compared(c),
 		fmt.Sprintf("Kept and given again: %s, for %s. %s", list(c.Answers.Kept), span(c.Lifetime), after(c)),
-		failures(c),
+		echo(c), failures(c),
 		released(c), unknown(c), waiting(c),
 	} {
 		if line != "" {
@@ -142,6 +142,9 @@ func scope(c *refrainhttp.Contract) string {
 	if len(c.Scope.Headers) > 0 {
 		who += ", " + list(c.Scope.Headers)
 	}
+	if len(c.Scope.Body) > 0 {
+		who += ", " + list(c.Scope.Body) + " of the body"
+	}
 	switch c.Scope.Route {
 	case refrainhttp.RoutePath:
 		return who + ", method and path"
@@ -186,6 +189,14 @@ func after(c *refrainhttp.Contract) string {
 		return "After that the key is new."
 	}
 	return fmt.Sprintf("For %s after that, a retry is told that the operation was done.", span(c.Remembered))
+}
+
+// echo says what of an answer that is given again is the retry's.
+func echo(c *refrainhttp.Contract) string {
+	if len(c.Answers.Echo) == 0 {
+		return ""
+	}
+	return "An answer that is given again has the " + list(c.Answers.Echo) + " of the request that it is given to."
 }
 
 // failures says how long answers that are no successes are kept, if that differs.
