@@ -142,12 +142,13 @@ func contestRequest(p *refrainhttp.Policy, n int) *http.Request {
 // contestBody puts a part of the key where its name says: in the body, that it returns, or the header.
 func contestBody(h http.Header, name, key, body string) string {
 	names := strings.Split(name, "/")
-	switch len(names) {
-	case 1:
+	if len(names) == 1 {
 		h.Set(name, key)
 		return body
-	case 2:
-		return fmt.Sprintf(`{%q:%q,%s`, names[1], key, body[1:])
 	}
-	return fmt.Sprintf(`{%q:{%q:%q},%s`, names[1], names[2], key, body[1:])
+	text := fmt.Sprintf("%q", key)
+	for _, outer := range slices.Backward(names[1:]) {
+		text = fmt.Sprintf(`{%q:%s}`, outer, text)
+	}
+	return text[:len(text)-1] + "," + body[1:]
 }

@@ -20,8 +20,8 @@ type Dialect struct {
 func Dialects() []Dialect {
 	all := []Dialect{
 		{Name: "default", Contract: "Refrain", Methods: []string{"POST", "PATCH"}},
-		ietf(), stripe(), stripeV2(), acp(), ucp(), oasis(), azure(), adyen(), checkout(), gocardless(), square(), paypal(),
-		iceberg(), zuora(), increase(),
+		ietf(), stripe(), stripeV2(), acp(), acpMCP(), ucp(), ucpMCP(), oasis(), azure(), adyen(), checkout(), gocardless(),
+		square(), paypal(), iceberg(), zuora(), increase(),
 	}
 	all = append(all, senders()...)
 	for i := range all {

@@ -166,6 +166,9 @@ func contractFile(t *testing.T, dialect string, upstream *conformance.Upstream) 
 			}
 		}
 	}
+	if binding := dialect + "-mcp"; slices.Contains(names(), binding) {
+		file += "  - match: POST /mcp/\n    dialect: " + binding + "\n"
+	}
 	if slices.Contains(signers(), dialect) {
 		secret := write(t, "secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")
 		file += fmt.Sprintf("  - match: POST /signed/\n    verify: { secrets: %q", "file:"+secret)
@@ -182,6 +185,7 @@ func at(url string, upstream *conformance.Upstream) *conformance.System {
 	return &conformance.System{
 		URL: url, Upstream: upstream,
 		Required: "/required", AtOnce: "/at-once", Patient: "/patient", Brief: "/brief", Refused: "/refused", Signed: "/signed",
+		MCP: "/mcp",
 	}
 }
 
@@ -252,6 +256,14 @@ func (s *severed) Get(ctx context.Context, id refrain.ID) (refrain.Record, error
 		return refrain.Record{}, errSevered
 	}
 	return s.Store.Get(ctx, id)
+}
+
+// names are those of all dialects.
+func names() (all []string) {
+	for _, d := range refrainhttp.Dialects() {
+		all = append(all, d.Name)
+	}
+	return all
 }
 
 // signers are the dialects of those who sign what they send.

@@ -20,7 +20,7 @@ func converse(url string) error {
 	if err != nil {
 		return err
 	}
-	for _, turn := range []struct {
+	for n, turn := range []struct {
 		about  string
 		amount int
 		keyed  bool
@@ -31,7 +31,7 @@ func converse(url string) error {
 		{"No key.", 100, false},
 	} {
 		fmt.Printf("\n# %s\n", turn.about)
-		r := newRequest(contract.Match, turn.amount)
+		r := newRequest(&contract, turn.amount, n+1)
 		if turn.keyed {
 			r.put(&contract.Key)
 		}
@@ -63,9 +63,17 @@ type request struct {
 	body         map[string]any
 }
 
-func newRequest(pattern string, amount int) *request {
-	method, path, _ := strings.Cut(pattern, " ")
-	return &request{method, path, http.Header{"Authorization": {"Bearer alice"}}, map[string]any{"amount": amount}}
+// newRequest returns one for a payment. Where an answer repeats the id of its request, that is a call of a tool, as in MCP; each
+// has an id of its own.
+func newRequest(c *refrainhttp.Contract, amount, id int) *request {
+	method, path, _ := strings.Cut(c.Match, " ")
+	body := map[string]any{"amount": amount}
+	if len(c.Answers.Echo) > 0 {
+		body = map[string]any{
+			"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": map[string]any{"name": "pay", "arguments": body},
+		}
+	}
+	return &request{method, path, http.Header{"Authorization": {"Bearer alice"}}, body}
 }
 
 // put puts a key where the contract says, and as it says.
@@ -74,7 +82,7 @@ func (r *request) put(k *refrainhttp.KeyContract) {
 	for name := range strings.SplitSeq(names, ",") {
 		switch place {
 		case "body":
-			r.body[strings.TrimPrefix(name, "/")] = key(k.Format)
+			putAt(r.body, strings.Split(name, "/")[1:], key(k.Format))
 		default: // a header field, or several
 			r.header.Set(name, key(k.Format))
 		}
@@ -82,6 +90,20 @@ func (r *request) put(k *refrainhttp.KeyContract) {
 	if k.FirstSent != "" {
 		r.header.Set(k.FirstSent, time.Now().UTC().Format(http.TimeFormat))
 	}
+}
+
+// putAt puts a text where names lead.
+func putAt(in map[string]any, names []string, text string) {
+	if len(names) == 1 {
+		in[names[0]] = text
+		return
+	}
+	inner, ok := in[names[0]].(map[string]any)
+	if !ok {
+		inner = map[string]any{}
+		in[names[0]] = inner
+	}
+	putAt(inner, names[1:], text)
 }
 
 // key returns a key. A client makes a new one for each operation.

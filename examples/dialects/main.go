@@ -7,6 +7,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -43,10 +44,19 @@ func names(folder string) (all []string) {
 // show prints a conversation through refrain with the file.
 func show(file, program string) error {
 	var payments atomic.Int64
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		payment := fmt.Sprintf(`{"id":"pay_%d"}`, payments.Add(1))
+		var call struct { // if it is one of a tool
+			JSONRPC string
+			ID      json.RawMessage
+		}
+		if json.NewDecoder(r.Body).Decode(&call) == nil && call.JSONRPC != "" {
+			fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"structuredContent":%s}}`, call.ID, payment)
+			return
+		}
 		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"id":"pay_%d"}`, payments.Add(1))
+		fmt.Fprint(w, payment)
 	}))
 	defer api.Close()
 	dir, err := os.MkdirTemp("", "dialects-")

@@ -29,6 +29,8 @@ type Rule struct {
 	Level   Level
 	// Not says why the rule is not kept, if it is not. Then there is nothing to run.
 	Not string
+	// By names the dialect by which the rule is kept, if it is another one, on a route of its own.
+	By string
 	// Alone rules need a service that nobody else asks meanwhile.
 	Alone bool
 
@@ -58,6 +60,7 @@ type System struct {
 	Brief    string // answers are remembered for a second only
 	Refused  string // keys are refused
 	Signed   string // the sender's signature is looked at
+	MCP      string // the contract's binding to MCP holds, by another dialect
 
 	// Kill ends the service as kill -9 does, and starts it again on what it has on disk.
 	Kill func() error

@@ -3,8 +3,8 @@ package conformance
 // Contracts returns what is expected of every built-in dialect, in the order of the reference.
 func Contracts() []Contract {
 	all := []Contract{
-		plain(), ietf(), stripe(), stripeV2(), acp(), ucp(), oasis(), azure(), adyen(), checkout(), gocardless(), square(),
-		paypal(), iceberg(), zuora(), increase(),
+		plain(), ietf(), stripe(), stripeV2(), acp(), acpMCP(), ucp(), ucpMCP(), oasis(), azure(), adyen(), checkout(),
+		gocardless(), square(), paypal(), iceberg(), zuora(), increase(),
 	}
 	return append(all, senders()...)
 }

@@ -86,11 +86,7 @@ func acp() Contract {
 			Test: "acid", Section: "§6", Level: Should,
 			Not: "the key and the effect are in two places; only an API that stores the key itself can write both at once",
 		},
-		{
-			Test: "mcp-key", Section: "§6", Level: Must,
-			Not: "over MCP an error is a JSON-RPC answer that repeats the request's id, which no words of a policy know; " +
-				"key.from: body:/params/meta/idempotency_key protects such a route, with HTTP's errors",
-		},
+		{Test: "mcp-key", Section: "MCP binding", Level: Must, By: "acp-mcp", check: overMCP(acpMCP)},
 	}, except(common(), "query-differs", "no-key-optional"))}
 }
 
@@ -112,11 +108,7 @@ func ucp() Contract {
 			Test: "signatures", Section: "RFC 9421", Level: Must,
 			Not: "whether a signature covers the key is for who verifies signatures, in front or behind",
 		},
-		{
-			Test: "mcp-key", Section: "Idempotency", Level: Must,
-			Not: "over MCP an error is a JSON-RPC answer that repeats the request's id, which no words of a policy know; " +
-				"key.from: body:/params/meta/idempotency-key protects such a route, with HTTP's errors",
-		},
+		{Test: "mcp-key", Section: "MCP binding", Level: Must, By: "ucp-mcp", check: overMCP(ucpMCP)},
 	}, except(common(), "query-differs"))}
 }
 

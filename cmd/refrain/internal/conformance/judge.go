@@ -12,6 +12,7 @@ import (
 // expectations are how a contract's answers look, and what it makes of an answer.
 type expectations struct {
 	methods []string           // with which keys have an effect
+	body    string             // of a request; if empty, order
 	place   func(*ask, string) // puts a key, as the client writes it, into a request
 	fresh   func() string      // makes a key; if nil, uuid
 	header  string             // the field that has the key, if it is one

@@ -94,6 +94,8 @@ func (r *Report) result(c *Contract, rule *Rule) string {
 		return "**not kept:** " + rule.Not
 	case rule.of != 0:
 		return fmt.Sprintf("kept: after %d the retry %s", rule.of, c.fates[rule.of])
+	case rule.By != "":
+		return "kept: by a route with the dialect [`" + rule.By + "`](#" + rule.By + ")"
 	}
 	return "kept"
 }

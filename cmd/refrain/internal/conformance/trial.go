@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -64,7 +65,7 @@ const order = `{"amount":100,"currency":"eur","lines":[1,2]}`
 // bare returns a request without a key.
 func (t *trial) bare() *ask {
 	return &ask{
-		method: t.c.method(), path: t.path, body: order,
+		method: t.c.method(), path: t.path, body: cmp.Or(t.c.body, order),
 		header: http.Header{
 			"Content-Type": {"application/json"}, "Authorization": {"Bearer one"}, "Accept-Encoding": {"identity"},
 		},

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -29,7 +30,8 @@ type place struct {
 	seen    []http.Header
 }
 
-// An Answer is one of an upstream's. The zero Answer is 201 with a document of JSON that is never the same.
+// An Answer is one of an upstream's. The zero Answer is 201 with a document of JSON that is never the same; to a request of
+// JSON-RPC it is the result.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -115,7 +117,7 @@ func (u *Upstream) Await(ctx context.Context, path string, n int) error {
 }
 
 // enter counts a request and returns its answer.
-func (u *Upstream) enter(r *http.Request) Answer {
+func (u *Upstream) enter(r *http.Request, body []byte) Answer {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	p := u.at(r.URL.Path)
@@ -132,16 +134,29 @@ func (u *Upstream) enter(r *http.Request) Answer {
 		a.Status = http.StatusCreated
 	}
 	if a.Body == nil {
-		a.Body = fmt.Appendf(nil, `{"id":"op_%d","effects":%d}`, u.nonce, p.effects)
+		a.Body = inReplyTo(body, fmt.Appendf(nil, `{"id":"op_%d","effects":%d}`, u.nonce, p.effects))
 	}
 	return a
 }
 
+// inReplyTo returns the result as the answer to a request: in an answer of JSON-RPC, if it is one.
+func inReplyTo(request, result []byte) []byte {
+	var call struct {
+		JSONRPC string
+		ID      json.RawMessage
+	}
+	if json.Unmarshal(request, &call) != nil || call.JSONRPC == "" {
+		return result
+	}
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":%s}`, call.ID, result)
+}
+
 func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
 		return // not a whole request
 	}
-	a := u.enter(r)
+	a := u.enter(r, body)
 	if a.Hold != nil {
 		select {
 		case <-a.Hold:
