@@ -99,7 +99,7 @@ func (x *exchange) outgrows(err error) bool {
 	defer body.end()
 	r := *stripped(x.request)
 	r.Body = body
-	x.m.passOn(x.next, x.client, &r)
+	x.m.passOn(x.next, x.client, &r, nil)
 	x.report(StatusUnkeyed, 0, problemNone)
 	return true
 }
