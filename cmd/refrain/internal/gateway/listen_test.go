@@ -117,6 +117,31 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 	}
 }
 
+// What follows an ambiguous request is not read, however its head was cut when it came: the server looks at the first 14 bytes of a
+// connection alone, and takes a line that breaks off for a whole one.
+func TestNothingFollowsARefusal(t *testing.T) {
+	t.Parallel()
+	const ambiguous = "\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, request := range []string{
+		"GET / HTTP/1.1" + ambiguous, "POST /charges HTTP/1.1" + ambiguous, "\r\n0123456789XXGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		var ran atomic.Int64
+		addr := serve(t, func(http.ResponseWriter, *http.Request) { ran.Add(1) }, 10)
+		c := dial(t, addr)
+		r := bufio.NewReader(c)
+		fmt.Fprint(c, request)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil || resp.StatusCode != http.StatusBadRequest {
+			t.Fatalf("got %v, %v, want status 400", resp, err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		fmt.Fprint(c, "Host: x\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") // a reset may be the answer
+		if more, _ := io.ReadAll(r); len(more) > 0 || ran.Load() > 0 {
+			t.Errorf("%q: %d requests ran, and behind the refusal came %q", request, ran.Load(), more)
+		}
+	}
+}
+
 func TestHTTP2WithoutTLS(t *testing.T) {
 	t.Parallel()
 	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
