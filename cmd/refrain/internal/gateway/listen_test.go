@@ -117,6 +117,24 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 	}
 }
 
+// RFC 9112, section 2.2: old clients end a body with an empty line.
+func TestEmptyLineBehindABody(t *testing.T) {
+	t.Parallel()
+	var ran atomic.Int64
+	addr := serve(t, func(http.ResponseWriter, *http.Request) { ran.Add(1) }, 10)
+	c := dial(t, addr)
+	r := bufio.NewReader(c)
+	for range 3 {
+		fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok\r\n")
+		if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("got %v, %v, want status 200", resp, err)
+		}
+	}
+	if ran.Load() != 3 {
+		t.Errorf("got %d requests, want 3", ran.Load())
+	}
+}
+
 // What follows an ambiguous request is not read, however its head was cut when it came: the server looks at the first 14 bytes of a
 // connection alone, and takes a line that breaks off for a whole one.
 func TestNothingFollowsARefusal(t *testing.T) {

@@ -82,11 +82,14 @@ func (f *framing) bodyEnds() {
 func (f *framing) lineEnds(line []byte) bool {
 	switch f.state {
 	case inRequestLine:
+		if len(line) == 0 {
+			return true // old clients end a body with it; the server takes it there, and nowhere else
+		}
 		*f = framing{state: inFields, line: f.line, old: bytes.HasSuffix(line, []byte("HTTP/1.0"))}
 		if string(line) == "PRI * HTTP/2.0" { // anything less is a request like any
 			f.state = http2
 		}
-		return len(line) > 0
+		return line[0] != '\r' // the server may take that for an empty line
 	case inFields:
 		if len(line) == 0 {
 			return f.headEnds()

@@ -39,6 +39,8 @@ func TestRefusesLengthAndEncodingTogether(t *testing.T) {
 		"bare LF, end":     {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n" + get, false},
 		"bare LF, trailer": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: 1\n\r\n" + get, false},
 		"in a body":        {decoy + get, true},
+		"empty lines":      {post + "\r\n" + post + "\n" + get, true},
+		"CR in front":      {post + "\r\r\n" + get, false},
 		"nearly HTTP/2":    {"PRI / HTTP/1.1\r\nHost: x\r\n\r\n" + clte, false},
 		"HTTP/2":           {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + clte, true},
 	} {
