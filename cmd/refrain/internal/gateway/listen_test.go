@@ -141,7 +141,7 @@ func TestNothingFollowsARefusal(t *testing.T) {
 	t.Parallel()
 	const ambiguous = "\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, request := range []string{
-		"GET / HTTP/1.1" + ambiguous, "POST /charges HTTP/1.1" + ambiguous, "\r\n0123456789XXGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET / HTTP/1.1" + ambiguous, "PRI * HTTP/2.0\r\n\r\nGET / HTTP/1.1" + ambiguous, "POST /charges HTTP/1.1" + ambiguous, "\r\n0123456789XXGET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		var ran atomic.Int64
 		addr := serve(t, func(http.ResponseWriter, *http.Request) { ran.Add(1) }, 10)

@@ -11,6 +11,7 @@ type framing struct {
 	state   framingState
 	line    []byte // the start of a line whose end is yet to come
 	skip    int64  // bytes of a body or chunk that are yet to come
+	greeted int    // bytes of the preface that came
 	old     bool   // the request is HTTP/1.0, which knows no Transfer-Encoding
 	length  bool   // the head has a Content-Length
 	chunked bool   // the head has a Transfer-Encoding
@@ -19,7 +20,8 @@ type framing struct {
 type framingState uint8
 
 const (
-	inRequestLine framingState = iota
+	atStart framingState = iota // of the connection
+	inRequestLine
 	inFields
 	inBody
 	inChunkSize
@@ -28,8 +30,17 @@ const (
 	http2 // another framing
 )
 
+// preface is what connections of HTTP/2 begin with (RFC 9113, section 3.4). To the server its first line alone, or later, is a
+// request like any other.
+const (
+	prefaceLine = "PRI * HTTP/2.0"
+	preface     = prefaceLine + "\r\n\r\nSM\r\n\r\n"
+)
+
 // between reports whether the next byte begins a request.
-func (f *framing) between() bool { return f.state == inRequestLine && len(f.line) == 0 }
+func (f *framing) between() bool {
+	return f.state == inRequestLine && len(f.line) == 0 || f.state == atStart && f.greeted == 0
+}
 
 // maxKept bounds the memory that an idle connection holds on to.
 const maxKept = 4 << 10
@@ -39,6 +50,11 @@ const maxLine = 2 << 20
 
 // follow reads b and reports whether all that ended in it was unambiguous.
 func (f *framing) follow(b []byte) bool {
+	if f.state == atStart {
+		if b = f.greet(b); f.state == atStart {
+			return len(b) == 0
+		}
+	}
 	for len(b) > 0 && f.state != http2 {
 		if f.state == inBody || f.state == inChunk {
 			n := min(int64(len(b)), f.skip)
@@ -70,6 +86,22 @@ func (f *framing) follow(b []byte) bool {
 	return true
 }
 
+// greet follows the preface, and returns what is left when something else is seen. What breaks off behind its first line is
+// neither.
+func (f *framing) greet(b []byte) []byte {
+	for len(b) > 0 && b[0] == preface[f.greeted] {
+		b = b[1:]
+		if f.greeted++; f.greeted == len(preface) {
+			f.state = http2
+			return nil
+		}
+	}
+	if len(b) > 0 && f.greeted < len(prefaceLine) {
+		f.state, f.line = inRequestLine, append(f.line, preface[:f.greeted]...)
+	}
+	return b
+}
+
 func (f *framing) bodyEnds() {
 	if f.state == inBody {
 		f.state = inRequestLine
@@ -86,10 +118,7 @@ func (f *framing) lineEnds(line []byte) bool {
 			return true // old clients end a body with it; the server takes it there, and nowhere else
 		}
 		*f = framing{state: inFields, line: f.line, old: bytes.HasSuffix(line, []byte("HTTP/1.0"))}
-		if string(line) == "PRI * HTTP/2.0" { // anything less is a request like any
-			f.state = http2
-		}
-		return line[0] != '\r' // the server may take that for an empty line
+		return line[0] != '\r' && string(line) != prefaceLine // the server may take the one for an empty line
 	case inFields:
 		if len(line) == 0 {
 			return f.headEnds()

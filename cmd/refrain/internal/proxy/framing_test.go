@@ -43,6 +43,11 @@ func TestRefusesLengthAndEncodingTogether(t *testing.T) {
 		"CR in front":      {post + "\r\r\n" + get, false},
 		"nearly HTTP/2":    {"PRI / HTTP/1.1\r\nHost: x\r\n\r\n" + clte, false},
 		"HTTP/2":           {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + clte, true},
+		"HTTP/2, later":    {get + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + clte, false},
+		"HTTP/2, late":     {"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + clte, false},
+		"not all HTTP/2":   {"PRI * HTTP/2.0\r\n\r\n" + clte, false},
+		"bare LF, HTTP/2":  {"PRI * HTTP/2.0\n\r\nSM\r\n\r\n" + clte, false},
+		"bare LF, preface": {"PRI * HTTP/2.0\r\n\r\nSM\r\n\n" + clte, false},
 	} {
 		for step := 1; step < len(tc.stream); step++ {
 			var f framing
