@@ -57,6 +57,7 @@ func ucpMCP() Dialect {
 	a.Problem.Body = rpcError("-32000", data)
 	a.InProgress.Body, a.Unavailable.Body = rpcError("-32000", later), rpcError("-32000", later)
 	a.Unanswered.Body = rpcError("-32603", data)
+	a.BodyBroken = Answer{Code: "digest_mismatch", Body: rpcError("-32600", data)}
 	return d
 }
 

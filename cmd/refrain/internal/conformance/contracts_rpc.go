@@ -93,6 +93,7 @@ func ucpMCP() Contract {
 		v.members = append(v.members, "/error/data/retry_after")
 	}
 	c.lost.members[3] = "/error/code=-32603"
+	c.broken = verdict{400, nil, []string{"/id=1", "/error/code=-32600", "/error/data/code=digest_mismatch"}}
 	c.Rules = rules([]Rule{
 		{Test: "mcp-key", Section: binding, Level: Must, check: replays},
 		{Test: "mismatch-body", Section: table, Level: Must, check: mismatches},

@@ -93,7 +93,7 @@ func acp() Contract {
 func ucp() Contract {
 	e := usual("Idempotency-Key")
 	e.methods, e.marker, e.raw = []string{"POST", "PUT", "PATCH", "DELETE"}, replayedMark, true
-	e.mismatch.status = 409
+	e.mismatch.status, e.broken = 409, problem(400, "body-broken")
 	return Contract{Dialect: "ucp", Name: "Universal Commerce Protocol, August 2026", expectations: e, Rules: rules([]Rule{
 		{Test: "replay-completed", Section: "Idempotency", Level: Must, check: replays},
 		{Test: "mismatch-body", Section: "Idempotency", Level: Must, check: mismatches},

@@ -28,6 +28,7 @@ type expectations struct {
 	anonymous bool // there are no callers to tell apart
 
 	missing, invalid, mismatch, inFlight, away, lost verdict
+	broken                                           verdict // of a body that is not what its digest says
 	repeat                                           verdict // of the retry of a success, where it is not the first answer
 }
 
