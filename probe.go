@@ -66,7 +66,6 @@ func (a *Attempt) quiet() time.Duration {
 // anew: what the store says then counts, for somebody may have settled the operation meanwhile. While nobody can tell, d
 // stands.
 func (a *Attempt) inquire(ctx context.Context, c *Claim, d Decision) (Decision, error) {
-	a.guard.probes.postpone(a.id)
 	f := a.question(ctx, d.Record)
 	s := Settlement{ID: a.id, Token: d.Record.Token, Instead: NewToken()}
 	switch f.Answer {
@@ -95,11 +94,9 @@ func (a *Attempt) question(ctx context.Context, r Record) Finding {
 	defer limited.end()
 	start := a.guard.now()
 	f, err := a.probe(limited, r)
+	a.guard.probes.postpone(a.id, !errors.Is(err, ErrNotAsked)) // from now on, so that no follower asks again at once
 	if err != nil {
 		f = Finding{}
-		if errors.Is(err, ErrNotAsked) {
-			a.guard.probes.hasten(a.id)
-		}
 		a.guard.log.Warn("probe failed", "op", a.id, "route", a.Route, "err", err)
 	}
 	a.guard.observe(Event{Kind: EventProbed, Route: a.Route, Answer: f.Answer, Took: a.guard.since(start), Err: err})
@@ -134,8 +131,8 @@ func (p *probes) due(id ID) bool {
 	return el == nil || !time.Now().Before(el.Value.(*probed).next)
 }
 
-// postpone notes that the operation is being asked about.
-func (p *probes) postpone(id ID) {
+// postpone notes that the operation was asked about, or that nobody came to ask.
+func (p *probes) postpone(id ID, asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	el := p.byID[id]
@@ -146,23 +143,14 @@ func (p *probes) postpone(id ID) {
 		el = p.order.PushBack(&probed{id: id, pause: shortestProbePause / 2})
 		p.byID[id] = el
 	}
-	e := el.Value.(*probed)
-	e.pause = min(2*e.pause, longestProbePause)
-	e.next = time.Now().Add(e.pause)
+	e, now := el.Value.(*probed), time.Now()
+	if e.next = now.Add(shortestProbePause); asked {
+		e.pause = min(2*e.pause, longestProbePause)
+		e.next = now.Add(e.pause)
+	}
 	p.order.MoveToBack(el)
 	if len(p.byID) > maxProbed {
 		p.drop(p.order.Front())
-	}
-}
-
-// hasten notes that the operation was not asked about after all.
-func (p *probes) hasten(id ID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if el := p.byID[id]; el != nil {
-		e := el.Value.(*probed)
-		e.pause /= 2
-		e.next = time.Now().Add(shortestProbePause)
 	}
 }
 

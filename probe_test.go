@@ -164,6 +164,31 @@ func TestProbeThatCannotTell(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForTwoProbes has many duplicates wait for an upstream that does not answer.
+func TestNobodyWaitsForTwoProbes(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		g := guard(t, memstore.New(memstore.Config{}), refrain.Config{})
+		u := &upstream{hold: make(chan struct{})}
+		unknown(t, g, operation("k"))
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				start := time.Now()
+				op := u.probing("k")
+				op.Policy.ProbeTimeout = time.Minute
+				begin(t, g, op, refrain.Unknown)
+				if took := time.Since(start); took > time.Minute {
+					t.Errorf("it took %s, want no more than one probe", took)
+				}
+			})
+		}
+		all.Wait()
+		if n := u.asked.Load(); n != 1 {
+			t.Errorf("the upstream was asked %d times, want 1", n)
+		}
+	})
+}
+
 // TestProbeThatDoesNotComeToAsk is tried once a second all the time, for the upstream has not said that it cannot tell.
 func TestProbeThatDoesNotComeToAsk(t *testing.T) {
 	virtual(t, func(t *testing.T) {
