@@ -3,7 +3,9 @@ package refrainhttp_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,5 +95,44 @@ func TestProbesOfBatchesNameTheKey(t *testing.T) {
 	p.Probe.Answer = refrainhttp.ReplayProbe
 	if err := p.ValidateProbe(""); err == nil || !strings.Contains(err.Error(), "tombstone") {
 		t.Errorf("got %v, want the remedy", err)
+	}
+}
+
+// TestItemsAreAskedAboutTogether when the owner of them all is gone: whoever waits for them waits for one probe, not one after the
+// other. None is answered before all have come.
+func TestItemsAreAskedAboutTogether(t *testing.T) {
+	t.Parallel()
+	var missing sync.WaitGroup
+	missing.Add(3)
+	c := newClerk(t, func(http.ResponseWriter, *http.Request) {
+		missing.Done()
+		missing.Wait()
+	})
+	p := batched()
+	p.Operation = refrain.Policy{
+		Unknown: refrain.Probe, Quiet: -1, Lease: time.Second, Wait: time.Minute, ProbeTimeout: 20 * time.Second,
+	}
+	p.Probe = refrainhttp.Probe{URL: "/x?k=${key}", Base: c.URL, Happened: refrainhttp.Expectation{Status: []string{"200"}}}
+	runs, gone := make(chan struct{}), make(chan struct{})
+	s := newSite(t, oneRoute(p), func(http.ResponseWriter, *http.Request) {
+		close(runs)
+		<-gone
+	})
+	s.store.only.Store(&refrain.ID{}) // nothing is renewed
+	go s.try(t.Context(), transfers("a", "b", "c"))
+	<-runs
+	defer close(gone)
+	guard, err := refrain.New(s.store, refrain.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := refrainhttp.New(guard, oneRoute(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	m.Wrap(newBank()).ServeHTTP(w, transfers("a", "b", "c").request(t.Context(), s.URL))
+	if got := parseProblem(w.Body.String()); got.Code != "not-replayable" {
+		t.Errorf("got %d %s, want word that all are done", w.Code, w.Body)
 	}
 }

@@ -181,18 +181,23 @@ func (b *batchExchange) await() {
 	ctx, cancel := context.WithTimeout(b.request.Context(), b.plan.operation.Wait)
 	defer cancel()
 	ops := b.operations()
+	var wg sync.WaitGroup
 	for i := range b.items {
-		if !inFlight(b.items[i]) {
-			continue
+		if inFlight(b.items[i]) {
+			ops[i].Policy = &b.plan.operation
+			wg.Go(func() { b.awaitItem(ctx, &b.items[i], ops[i]) }) // beside the others: it may have to be probed
 		}
-		ops[i].Policy = &b.plan.operation
-		a, err := b.m.guard.Begin(ctx, ops[i])
-		switch {
-		case err != nil: // it is still in flight, as far as anyone knows
-		case a.Verdict == refrain.Run: // the other one let go: that is for a retry to run
-			_ = a.Release(b.request.Context())
-		default:
-			b.items[i].attempt = a
-		}
+	}
+	wg.Wait()
+}
+
+func (b *batchExchange) awaitItem(ctx context.Context, it *item, op refrain.Operation) {
+	a, err := b.m.guard.Begin(ctx, op)
+	switch {
+	case err != nil: // it is still in flight, as far as anyone knows
+	case a.Verdict == refrain.Run: // the other one let go: that is for a retry to run
+		_ = a.Release(b.request.Context())
+	default:
+		it.attempt = a
 	}
 }
