@@ -131,7 +131,7 @@ func (x *exchange) identify() refusal {
 	return x.plan.checkFirstSent(x.request.Header, has, x.plan.clock.now())
 }
 
-// unprotected returns the request for a handler that runs without a claim, and what was read of its body.
+// unprotected returns the request for a handler that runs without a claim, and its body if an answer may repeat something of it.
 func (x *exchange) unprotected() (*http.Request, []byte) {
 	r := stripped(x.request)
 	if x.body == nil {
@@ -139,6 +139,9 @@ func (x *exchange) unprotected() (*http.Request, []byte) {
 	}
 	c, body := *r, slices.Clone(x.body.b)
 	c.Body = &bodyReader{rest: body}
+	if !x.plan.speech.asks {
+		body = nil // which may be long, and the handler take long
+	}
 	return &c, body
 }
 
