@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -72,12 +74,24 @@ func writePEM(t *testing.T, dir string, c tls.Certificate) {
 	write(t, filepath.Join(dir, "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 }
 
+// writeAuthorities writes the file of those who vouch for clients.
+func writeAuthorities(t *testing.T, dir string, all ...*authority) {
+	t.Helper()
+	var text strings.Builder
+	for _, a := range all {
+		if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "ca.pem"), text.String())
+}
+
 // encrypted starts a proxy with encryption, whose principals are certificates that the authority has signed.
 func encrypted(t *testing.T, up *ledger, a *authority) (p *process, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	writePEM(t, dir, a.issue("a server"))
-	write(t, filepath.Join(dir, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})))
+	writeAuthorities(t, dir, a)
 	text := "upstream: " + up.URL + "\nstore: \"memory:\"\ntls: { certificate: DIR/cert.pem, key: DIR/key.pem, client_ca: DIR/ca.pem }\n" +
 		"defaults:\n  scope: { principal: [mtls, header:X-Account] }\n"
 	return start(t, "--config", write(t, filepath.Join(dir, "refrain.yaml"), strings.ReplaceAll(text, "DIR", dir))), dir
@@ -180,4 +194,52 @@ func TestReloadRenewsTheCertificate(t *testing.T) {
 		t.Errorf("got %v, want it to name what does not change", line)
 	}
 	a.showing(p, false).post("/charges", "k1").want(t, "still encrypted", http.StatusCreated, "executed")
+}
+
+// Whom an authority vouched for is nobody when a reload takes the authority away, also on a connection that is there.
+func TestReloadTakesAnAuthorityAway(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{false, true} {
+		up, old, renewed := newLedger(t), newAuthority(t), newAuthority(t)
+		p, dir := encrypted(t, up, old)
+		reloads := 0
+		reload := func(all ...*authority) {
+			writeAuthorities(t, dir, all...)
+			p.signal(syscall.SIGHUP)
+			reloads++
+			eventually(t, "reload", func() bool { return strings.Count(p.log.String(), `"configuration reloaded"`) == reloads })
+		}
+		var dialled atomic.Int64
+		alice := old.showing(p, http2, old.issue("alice"))
+		alice.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dialled.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+		alice.post("/charges", "k1").want(t, "alice", http.StatusCreated, "executed")
+		reload(old, renewed)
+		alice.post("/charges", "k1").want(t, "alice, with two authorities", http.StatusCreated, "replayed")
+		if n := dialled.Load(); n != 1 {
+			t.Errorf("got %d connections, want that alice keeps hers", n)
+		}
+		reload(renewed)
+		for range 2 {
+			req, err := p.request("/charges", "k1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.URL.Scheme = "https"
+			if resp, err := alice.client.Do(req); err == nil {
+				resp.Body.Close()
+				t.Errorf("HTTP/2 %t: without her authority alice got %d %q, want no answer", http2, resp.StatusCode,
+					resp.Header.Get("Idempotency-Status"))
+			}
+		}
+		if n := dialled.Load(); n < 2 {
+			t.Errorf("HTTP/2 %t: alice is left with a connection that is of no use", http2)
+		}
+		old.showing(p, http2, renewed.issue("bob")).post("/charges", "k1").want(t, "bob", http.StatusCreated, "executed")
+		if n := up.counts()["k1"]; n != 2 {
+			t.Errorf("got %d executions, want one for alice and one for bob", n)
+		}
+	}
 }

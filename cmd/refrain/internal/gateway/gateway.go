@@ -98,7 +98,7 @@ func (g *Gateway) serve(clientsAt, adminAt net.Listener) {
 	conns := bounded(clientsAt, maxConnections)
 	if g.encryption() != nil {
 		conns = encrypted(conns, g.encryption)
-		g.server.ConnContext, g.server.Handler = withConn, identified(g.server.Handler)
+		g.server.ConnContext, g.server.Handler = withConn, identified(g.server.Handler, g.encryption)
 	}
 	go func() { g.served <- g.server.Serve(clients(conns, g.memory)) }()
 	g.log.Info("refrain is serving", "listen", clientsAt.Addr().String(), "admin", adminAt.Addr().String(),

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
@@ -50,26 +51,62 @@ func encrypted(l net.Listener, inForce func() *tls.Config) net.Listener {
 	})
 }
 
-// connKey is the key of a request's *tls.Conn in its context.
+// connKey is the key of a request's connection in its context.
 type connKey struct{}
+
+// A verifiedConn is an encrypted connection, and the last authorities by whom its client's certificate was found valid.
+type verifiedConn struct {
+	*tls.Conn
+	by atomic.Pointer[x509.CertPool]
+}
 
 // withConn notes the connection's encryption, which the server cannot see below what follows its requests.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	if strict, ok := c.(*proxy.StrictConn); ok {
 		if encrypted, ok := strict.Conn.(*tls.Conn); ok {
-			return context.WithValue(ctx, connKey{}, encrypted)
+			return context.WithValue(ctx, connKey{}, &verifiedConn{Conn: encrypted})
 		}
 	}
 	return ctx
 }
 
-// identified returns a handler whose requests have the state of their connection's encryption.
-func identified(next http.Handler) http.Handler {
+// identified returns a handler whose requests have the state of their connection's encryption. Where the client's certificate is
+// not valid under the configuration in force, the connection ends, as a new one would not begin.
+func identified(next http.Handler, inForce func() *tls.Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*tls.Conn); ok {
+		if c, ok := r.Context().Value(connKey{}).(*verifiedConn); ok {
 			state := c.ConnectionState()
+			if !c.valid(&state, inForce().ClientCAs) {
+				_ = c.Close() // with all streams of HTTP/2: the client has to come with another certificate
+				panic(http.ErrAbortHandler)
+			}
 			r.TLS = &state
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// valid reports whether the client has shown no certificate or one of the authorities. Their pool stays the same for as long as
+// they do.
+func (c *verifiedConn) valid(state *tls.ConnectionState, authorities *x509.CertPool) bool {
+	switch {
+	case len(state.VerifiedChains) == 0:
+		return true
+	case authorities == nil: // not the system's
+		return false
+	case c.by.Load() == authorities:
+		return true
+	}
+	between := x509.NewCertPool()
+	for _, cert := range state.PeerCertificates[1:] {
+		between.AddCert(cert)
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+		Roots: authorities, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return false
+	}
+	c.by.Store(authorities)
+	return true
 }
