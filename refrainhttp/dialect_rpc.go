@@ -9,8 +9,8 @@ import (
 // an operation is an answer of JSON-RPC with the id of the request, and each attempt has an id of its own.
 
 // acpMCP is acp over MCP. What is said of an operation comes with 200, as the answers of JSON-RPC do: clients look for type and
-// code in the error's data, and those that MCP has do not read the body of an error of HTTP. What is about HTTP, such as who
-// calls, keeps its status.
+// code in the error's data, and not all that MCP has read the body of an error of HTTP. What is about HTTP, such as who calls,
+// keeps its status.
 func acpMCP() Dialect {
 	d := acp()
 	d.Name, d.Contract = "acp-mcp", "Agentic Commerce Protocol, MCP binding"
