@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,13 +38,18 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// admitted returns a handler for at most limit requests of HTTP/2 at one time; more wait, for as long as their clients do. A
+// admitted returns a handler that refuses requests of HTTP/2 which could not be one of HTTP/1, and has at most limit of the others
+// at one time; more wait, for as long as their clients do. A
 // connection of HTTP/1 stays until its request has ended, and so bounds them. One of HTTP/2 can be gone at once, and the
 // operations that it began run on.
 func admitted(next http.Handler, limit int) http.Handler {
 	slots := make(chan struct{}, limit)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 2 {
+			if !isHTTP1(r) {
+				http.Error(w, "400 Bad Request: there is a space in the method, the path or the authority", http.StatusBadRequest)
+				return
+			}
 			select {
 			case slots <- struct{}{}:
 				defer func() { <-slots }()
@@ -53,6 +59,17 @@ func admitted(next http.Handler, limit int) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isHTTP1 reports whether the head of a request can be said in HTTP/1, in which it goes on: a space ends the method there, and the
+// target. The server refuses line breaks, and whatever else is no value of a header field.
+func isHTTP1(r *http.Request) bool {
+	for _, part := range [...]string{r.Method, r.RequestURI, r.Host} {
+		if strings.ContainsAny(part, " \t") {
+			return false
+		}
+	}
+	return true
 }
 
 // connState tells a connection that another protocol takes it over.

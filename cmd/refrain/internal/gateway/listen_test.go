@@ -220,3 +220,55 @@ func TestRequestsBeyondTheLimitWait(t *testing.T) {
 		}
 	})
 }
+
+// What is one word in HTTP/1 may have spaces over HTTP/2: the upstream would read another target or version behind one.
+func TestHeadsOfHTTP2StayOneLine(t *testing.T) {
+	t.Parallel()
+	var ran atomic.Int64
+	addr := serve(t, func(http.ResponseWriter, *http.Request) { ran.Add(1) }, 10)
+	for _, tc := range []struct {
+		method, path, authority string
+		want                    byte // the status, as HPACK's table has it
+	}{
+		{"POST", "/charges?a=b", "api", 0x88},
+		{"POST /admin HTTP/1.1", "/charges", "api", 0x8c},
+		{"POST\t/admin", "/charges", "api", 0x8c},
+		{"POST", "/charges?x HTTP/1.0", "api", 0x8c},
+		{"POST", "/charges x", "api", 0x8c},
+		{"POST", "/charges", "a b", 0x8c},
+	} {
+		c := dial(t, addr)
+		var block []byte
+		for _, f := range [][2]string{{":method", tc.method}, {":path", tc.path}, {":authority", tc.authority}, {":scheme", "http"}} {
+			block = append(append(block, 0, byte(len(f[0]))), f[0]...)
+			block = append(append(block, byte(len(f[1]))), f[1]...)
+		}
+		fmt.Fprint(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // and no settings
+		fmt.Fprintf(c, "\x00\x00%c\x01\x05\x00\x00\x00\x01%s", len(block), block)                 // all that stream 1 sends
+		if got := statusOf(t, c); got != tc.want {
+			t.Errorf("%+v: got status %#x", tc, got)
+		}
+	}
+	if ran.Load() != 1 {
+		t.Errorf("%d requests ran, want 1", ran.Load())
+	}
+}
+
+// statusOf returns the first byte of the first header that comes.
+func statusOf(t *testing.T, c net.Conn) byte {
+	t.Helper()
+	r := bufio.NewReader(c)
+	for {
+		head := make([]byte, 9)
+		if _, err := io.ReadFull(r, head); err != nil {
+			t.Fatal(err)
+		}
+		frame := make([]byte, int(head[0])<<16|int(head[1])<<8|int(head[2]))
+		if _, err := io.ReadFull(r, frame); err != nil {
+			t.Fatal(err)
+		}
+		if head[3] == 1 {
+			return frame[0]
+		}
+	}
+}
