@@ -47,9 +47,21 @@ func newSequence(p *Policy) (*sequence, error) {
 		return nil, errors.New("a derived key has no place in a sequence; remove one of them")
 	case slices.Contains(p.Principal, "none"):
 		return nil, errors.New("two callers may have the same number; name a principal to tell them apart")
+	case k.inScope(p):
+		return nil, errors.New("each number would be in a scope of its own; remove its field from the principal and the scope's headers")
 	}
 	window := uint64(k.SequenceWindow)
 	return &sequence{window: window, step: min(max(1, window/stepsInWindow), forgottenAtOnce)}, nil
+}
+
+// inScope reports whether the field with the number also says in which scope it is.
+func (k *Key) inScope(p *Policy) bool {
+	field := strings.TrimPrefix(k.From[0], fromSequence+":")
+	is := func(name string) bool { return strings.EqualFold(name, field) }
+	return slices.ContainsFunc(p.ScopeHeaders, is) || slices.ContainsFunc(p.Principal, func(s Source) bool {
+		name, isHeader := strings.CutPrefix(string(s), fromHeader+":")
+		return isHeader && is(name)
+	})
 }
 
 func isSequence(from string) bool { return strings.HasPrefix(from, fromSequence+":") }

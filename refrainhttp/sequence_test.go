@@ -162,12 +162,14 @@ func (*marklessStore) Get(context.Context, refrain.ID) (refrain.Record, error) {
 func TestSequenceContradictions(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(p *refrainhttp.Policy){
-		"alone":       func(p *refrainhttp.Policy) { p.Key.From = append(p.Key.From, "header:Idempotency-Key") },
-		"positive":    func(p *refrainhttp.Policy) { p.Key.SequenceWindow = -1 },
-		"form":        func(p *refrainhttp.Policy) { p.Key.Format = refrainhttp.UUID },
-		"derived":     func(p *refrainhttp.Policy) { p.Key.DeriveWindow = time.Second },
-		"principal":   func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"none"} },
-		"no sequence": func(p *refrainhttp.Policy) { p.Key.From = nil },
+		"alone":            func(p *refrainhttp.Policy) { p.Key.From = append(p.Key.From, "header:Idempotency-Key") },
+		"positive":         func(p *refrainhttp.Policy) { p.Key.SequenceWindow = -1 },
+		"form":             func(p *refrainhttp.Policy) { p.Key.Format = refrainhttp.UUID },
+		"derived":          func(p *refrainhttp.Policy) { p.Key.DeriveWindow = time.Second },
+		"principal":        func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"none"} },
+		"scope of its own": func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"header:x-sequence"} },
+		"scope's headers":  func(p *refrainhttp.Policy) { p.ScopeHeaders = []string{"x-sequence"} },
+		"no sequence":      func(p *refrainhttp.Policy) { p.Key.From = nil },
 	} {
 		p := sequenced(10)
 		change(&p)

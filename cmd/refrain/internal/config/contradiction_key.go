@@ -86,6 +86,19 @@ func (p *Policy) checkSequence() []contradiction {
 		return contradict("key.from", "scope.principal is client-ip (%s), and behind one address many may count; name a principal "+
 			"that callers prove", p.origins["scope.principal"])
 	}
+	field := strings.TrimPrefix(k.From[0], "sequence:")
+	for _, scope := range []struct {
+		field string
+		names bool
+	}{
+		{"scope.principal", slices.Contains(p.Principal, refrainhttp.Source("header:"+field))},
+		{"scope.headers", slices.Contains(p.ScopeHeaders, field)},
+	} {
+		if scope.names {
+			return contradict("key.from", "%s is also in %s (%s): each number would be in a scope of its own; remove it here or there",
+				field, scope.field, p.origins[scope.field])
+		}
+	}
 	for _, other := range []struct{ field, why string }{
 		{"key.format", "numbers have one form"},
 		{"key.min_length", "numbers have one form"},
