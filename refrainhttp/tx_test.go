@@ -133,6 +133,33 @@ func TestPanicAfterCommit(t *testing.T) {
 	}
 }
 
+// TestTransactionAfterTheAnswerFlows: what its client has seen of an answer is recorded as done already.
+func TestTransactionAfterTheAnswerFlows(t *testing.T) {
+	t.Parallel()
+	p := atOnce()
+	p.Limits.ResponseBody = 10
+	for what, answer := range map[string]func(w http.ResponseWriter){
+		"too long": func(w http.ResponseWriter) { _, _ = w.Write(make([]byte, 11)) },
+		"a stream": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.WriteHeader(http.StatusOK)
+		},
+	} {
+		s := newSite(t, oneRoute(p), func(w http.ResponseWriter, r *http.Request) {
+			answer(w)
+			err := refrain.FromContext(r.Context()).FinishTx(r.Context(), transaction{commits: true}, refrain.Outcome{})
+			if !errors.Is(err, refrain.ErrStale) {
+				t.Errorf("%s: got error %v of FinishTx, want %v", what, err, refrain.ErrStale)
+			}
+		})
+		s.do(post("k", "{}"))
+		if r := s.do(post("k", "{}")); r.problem().Code != "not-replayable" {
+			t.Errorf("%s: got %s, want word that it is done", what, r)
+		}
+		s.ran(1)
+	}
+}
+
 // TestBatchesHaveNoTransaction: a handler of many operations cannot record one answer for them all.
 func TestBatchesHaveNoTransaction(t *testing.T) {
 	t.Parallel()
