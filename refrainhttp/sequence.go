@@ -48,7 +48,7 @@ func newSequence(p *Policy) (*sequence, error) {
 	case slices.Contains(p.Principal, "none"):
 		return nil, errors.New("two callers may have the same number; name a principal to tell them apart")
 	case k.inScope(p):
-		return nil, errors.New("each number would be in a scope of its own; remove its field from the principal and the scope's headers")
+		return nil, errors.New("each number would be in a scope of its own; remove its field from the principal and the scope")
 	}
 	window := uint64(k.SequenceWindow)
 	return &sequence{window: window, step: min(max(1, window/stepsInWindow), forgottenAtOnce)}, nil

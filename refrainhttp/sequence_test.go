@@ -168,7 +168,7 @@ func TestSequenceContradictions(t *testing.T) {
 		"derived":          func(p *refrainhttp.Policy) { p.Key.DeriveWindow = time.Second },
 		"principal":        func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"none"} },
 		"scope of its own": func(p *refrainhttp.Policy) { p.Principal = []refrainhttp.Source{"header:x-sequence"} },
-		"scope's headers":  func(p *refrainhttp.Policy) { p.ScopeHeaders = []string{"x-sequence"} },
+		"the scope":        func(p *refrainhttp.Policy) { p.ScopeHeaders = []string{"x-sequence"} },
 		"no sequence":      func(p *refrainhttp.Policy) { p.Key.From = nil },
 	} {
 		p := sequenced(10)
