@@ -112,7 +112,11 @@ func inspectStore(cfg *config.Config) []refrain.Remark {
 
 // inspectCallers looks at what principals rest on.
 func inspectCallers(cfg *config.Config) (all []refrain.Remark) {
-	if _, err := gateway.OpenTLS(cfg.TLS); err != nil {
+	encryption, err := gateway.OpenTLS(cfg.TLS)
+	if err == nil {
+		err = gateway.Expired(encryption)
+	}
+	if err != nil {
 		all = append(all, refrain.Remark{Grade: refrain.GradeFault, Subject: "encryption", Text: err.Error()})
 	}
 	c, err := callers.Open(context.Background(), cfg, nil, slog.New(slog.DiscardHandler))

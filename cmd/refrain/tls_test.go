@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -37,6 +38,10 @@ func newAuthority(t *testing.T) *authority {
 
 // issue returns a new certificate of that name for the loopback address; the authority's own as long as it has none.
 func (a *authority) issue(name string) tls.Certificate {
+	return a.issueUntil(name, time.Now().Add(time.Hour))
+}
+
+func (a *authority) issueUntil(name string, end time.Time) tls.Certificate {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -44,7 +49,7 @@ func (a *authority) issue(name string) tls.Certificate {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, IsCA: a.cert == nil,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end, BasicConstraintsValid: true,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}
@@ -180,13 +185,26 @@ func TestReloadRenewsTheCertificate(t *testing.T) {
 	if got := serial(); got.Cmp(renewed.Leaf.SerialNumber) != 0 {
 		t.Errorf("got certificate %v, want %v", got, renewed.Leaf.SerialNumber)
 	}
-	if err := os.Remove(filepath.Join(dir, "key.pem")); err != nil {
-		t.Fatal(err)
-	}
-	p.signal(syscall.SIGHUP)
-	p.await("configuration not reloaded, the old one stays in force")
-	if got := serial(); got.Cmp(renewed.Leaf.SerialNumber) != 0 {
-		t.Errorf("got certificate %v after a broken reload, want %v", got, renewed.Leaf.SerialNumber)
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	refused := 0
+	for what, spoil := range map[string]func(){
+		"no key":         func() { _ = os.Remove(key) },
+		"half a key":     func() { truncate(t, key) },
+		"half of it":     func() { truncate(t, cert) },
+		"nothing":        func() { write(t, cert, "") },
+		"another's key":  func() { pair := readFile(t, key); writePEM(t, dir, a.issue("a server")); write(t, key, pair) },
+		"an expired one": func() { writePEM(t, dir, a.issueUntil("a server", time.Now().Add(-time.Minute))) },
+	} {
+		writePEM(t, dir, a.issue("a server"))
+		spoil()
+		p.signal(syscall.SIGHUP)
+		refused++
+		eventually(t, "refusal of "+what, func() bool {
+			return strings.Count(p.log.String(), "configuration not reloaded, the old one stays in force") == refused
+		})
+		if got := serial(); got.Cmp(renewed.Leaf.SerialNumber) != 0 {
+			t.Errorf("%s: got certificate %v after a broken reload, want %v", what, got, renewed.Leaf.SerialNumber)
+		}
 	}
 	write(t, filepath.Join(dir, "refrain.yaml"), "upstream: "+up.URL+"\n")
 	p.signal(syscall.SIGHUP)
@@ -242,4 +260,37 @@ func TestReloadTakesAnAuthorityAway(t *testing.T) {
 			t.Errorf("got %d executions, want one for alice and one for bob", n)
 		}
 	}
+}
+
+// A proxy whose certificate has expired serves whoever does not look at it, and check tells.
+func TestExpiredCertificateIsTold(t *testing.T) {
+	t.Parallel()
+	up, a := newLedger(t), newAuthority(t)
+	dir := t.TempDir()
+	writePEM(t, dir, a.issueUntil("a server", time.Now().Add(-time.Minute)))
+	file := write(t, filepath.Join(dir, "refrain.yaml"), fmt.Sprintf("upstream: %s\nstore: \"memory:\"\ntls: { certificate: %s, key: %s }\n",
+		up.URL, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
+	if got := command("check", "--config", file); got.status != statusFault || !strings.Contains(got.stdout, "and not now") {
+		t.Errorf("check: got status %d and\n%s", got.status, got.stdout)
+	}
+	p := start(t, "--config", file)
+	p.await("clients that look at it will not connect")
+	p.signal(syscall.SIGHUP)
+	p.await("configuration reloaded")
+}
+
+// truncate leaves half of a file.
+func truncate(t *testing.T, name string) {
+	t.Helper()
+	text := readFile(t, name)
+	write(t, name, text[:len(text)/2])
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

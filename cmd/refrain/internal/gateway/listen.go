@@ -38,10 +38,9 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// admitted returns a handler that refuses requests of HTTP/2 which could not be one of HTTP/1, and has at most limit of the others
-// at one time; more wait, for as long as their clients do. A
-// connection of HTTP/1 stays until its request has ended, and so bounds them. One of HTTP/2 can be gone at once, and the
-// operations that it began run on.
+// admitted returns a handler that refuses requests of HTTP/2 which HTTP/1 could not say, and has at most limit of the others at
+// one time; more wait, for as long as their clients do. A connection of HTTP/1 stays until its request has ended, and so bounds
+// them. One of HTTP/2 can be gone at once, and the operations that it began run on.
 func admitted(next http.Handler, limit int) http.Handler {
 	slots := make(chan struct{}, limit)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,8 +60,8 @@ func admitted(next http.Handler, limit int) http.Handler {
 	})
 }
 
-// isHTTP1 reports whether the head of a request can be said in HTTP/1, in which it goes on: a space ends the method there, and the
-// target. The server refuses line breaks, and whatever else is no value of a header field.
+// isHTTP1 reports whether the head of a request can be said in HTTP/1, in which it goes on: a space ends the method there, and
+// the target. The server refuses line breaks, and whatever else is no value of a header field.
 func isHTTP1(r *http.Request) bool {
 	for _, part := range [...]string{r.Method, r.RequestURI, r.Host} {
 		if strings.ContainsAny(part, " \t") {

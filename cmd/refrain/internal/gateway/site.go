@@ -34,11 +34,8 @@ type site struct {
 func (g *Gateway) install(cfg *config.Config) (err error) {
 	old := g.site.Load()
 	next := &site{storage: old.storage, guard: old.guard}
-	if next.tls, err = OpenTLS(cfg.TLS); err != nil {
+	if next.tls, err = g.encrypt(cfg.TLS, old.tls); err != nil {
 		return err
-	}
-	if next.tls != nil && old.tls != nil && next.tls.ClientCAs.Equal(old.tls.ClientCAs) {
-		next.tls.ClientCAs = old.tls.ClientCAs // whom they have vouched for needs no second look
 	}
 	if next.callers, err = callers.Open(context.Background(), cfg, old.callers, g.log); err != nil {
 		return err

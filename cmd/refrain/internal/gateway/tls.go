@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/proxy"
@@ -40,6 +41,37 @@ func OpenTLS(files config.TLS) (*tls.Config, error) {
 		return nil, errors.New("tls: client_ca: the file has no certificate in PEM")
 	}
 	return cfg, nil
+}
+
+// Expired returns an error if the time of the configuration's certificate is over, or yet to come.
+func Expired(c *tls.Config) error {
+	if c == nil {
+		return nil
+	}
+	leaf, now := c.Certificates[0].Leaf, time.Now()
+	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
+		return fmt.Errorf("tls: the certificate is valid from %s to %s, and not now",
+			leaf.NotBefore.Format(time.RFC3339), leaf.NotAfter.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// encrypt returns the encryption that follows the old one, if there was one.
+func (g *Gateway) encrypt(files config.TLS, old *tls.Config) (*tls.Config, error) {
+	next, err := OpenTLS(files)
+	if err != nil || next == nil {
+		return nil, err
+	}
+	if err := Expired(next); err != nil {
+		if old != nil && !old.Certificates[0].Leaf.Equal(next.Certificates[0].Leaf) {
+			return nil, err // what is in force is no worse
+		}
+		g.log.Error("clients that look at it will not connect", "err", err)
+	}
+	if old != nil && old.ClientCAs.Equal(next.ClientCAs) {
+		next.ClientCAs = old.ClientCAs // whom they have vouched for needs no second look
+	}
+	return next, nil
 }
 
 // encrypted returns the listener with the encryption of the configuration in force at each handshake. The server does not
