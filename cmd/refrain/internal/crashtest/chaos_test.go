@@ -97,14 +97,15 @@ func (e *engine) run(t *testing.T) {
 
 func (c *campaign) run(f *fault, e *engine, rounds int) {
 	c.t.Helper()
-	landed := 0
-	for n := range rounds {
+	const more = 5 // rounds, when too few have landed: on a busy machine a proxy is at times idle when it is struck
+	n, landed := 0, 0
+	for ; n < rounds || 2*landed < rounds && n < rounds+more; n++ {
 		before := c.counts()
 		stop := c.load(fmt.Sprintf("chaos-%d", n), c.random)
 		c.awaitOrders(30+c.random.IntN(60), c.random)
 		if err := f.strike(c); err != nil {
 			stop()
-			c.t.Fatalf("round %d of %d: %v", n+1, rounds, err)
+			c.t.Fatalf("round %d: %v", n+1, err)
 		}
 		c.awaitOrders(10, c.random) // it works again
 		stop()
@@ -113,11 +114,11 @@ func (c *campaign) run(f *fault, e *engine, rounds int) {
 		}
 	}
 	v := c.judge(0)
-	report(row{e.name, e.tier, f.name, rounds, landed, v})
+	report(row{e.name, e.tier, f.name, n, landed, v})
 	c.t.Logf("%d rounds, %d landed, %d operations, %d paid, %d unknown, %d charged twice, %d outcomes lost",
-		rounds, landed, v.operations, v.paid, v.unknown, v.twice, v.lost)
+		n, landed, v.operations, v.paid, v.unknown, v.twice, v.lost)
 	if 2*landed < rounds {
-		c.t.Errorf("only %d of %d rounds landed", landed, rounds)
+		c.t.Errorf("only %d of %d rounds landed", landed, n)
 	}
 	if 2*v.paid < v.operations {
 		c.t.Errorf("only %d of %d operations succeeded", v.paid, v.operations)
