@@ -70,8 +70,10 @@ func (x *exchange) derives() bool {
 // name makes the fingerprint the operation's key, together with the host: to another one it is another request, and there is no
 // mismatch that would tell. No client's key begins with a zero byte.
 func (d *derivation) name(op *refrain.Operation, host string, work *workspace) {
-	sum := sha256.Sum256(append(op.Fingerprint[:], siteOf(host)...))
-	work.key = append(append(work.key[:0], "\x00derived"...), sum[:]...)
+	const mark = "\x00derived"
+	work.key = append(append(append(work.key[:0], mark...), op.Fingerprint[:]...), siteOf(host)...)
+	sum := sha256.Sum256(work.key[len(mark):])
+	work.key = append(work.key[:len(mark)], sum[:]...)
 	op.KeyBytes = work.key
 	op.Policy, op.Probe = &d.operation, over
 }
@@ -79,6 +81,9 @@ func (d *derivation) name(op *refrain.Operation, host string, work *workspace) {
 // siteOf returns the name in a host, "" for an address: that is a machine's, and a duplicate may come by way of another.
 func siteOf(host string) string {
 	name := foldHost(host)
+	if name == "" || !isDigit(name[len(name)-1]) && name[len(name)-1] != ']' {
+		return name // nearly always, and to find out that it is no address costs something
+	}
 	if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return ""
 	}

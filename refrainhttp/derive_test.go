@@ -66,6 +66,8 @@ func TestDerivedKeysOfHosts(t *testing.T) {
 		{"b.example", "b.example", "executed"},
 		{"A.Example:80", "a.example", "replayed"},
 		{"b.example", "b.example", "replayed"},
+		{"node1", "node1", "executed"},
+		{"node2", "node2", "executed"},
 		{"192.0.2.1:8080", "192.0.2.1:8080", "executed"},
 		{"192.0.2.2", "192.0.2.1:8080", "replayed"},
 		{"[2001:db8::1]:8080", "192.0.2.1:8080", "replayed"},
