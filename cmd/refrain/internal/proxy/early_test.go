@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -264,5 +265,44 @@ func TestWhatWasBegunWasSent(t *testing.T) {
 	}
 	if err := c.send(t.Context(), []byte("POST")); err == nil {
 		t.Error("on a closed connection something was sent")
+	}
+}
+
+// The upstream stops reading at a random byte of the request, sends its answer up to a random byte, and goes, with or without a
+// reset. An answer that was sent whole is the outcome, and its retry's; any other leaves it unknown. Nothing is sent twice.
+func TestAnswersCutWhileSending(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	body := strings.Repeat("x", 8*atOnce)
+	for _, encrypted := range []bool{false, true} {
+		type cut struct{ read, write int64 }
+		cuts := make(chan cut, 1)
+		up := newHasty(t, encrypted, func(c *met) {
+			at := <-cuts
+			_, _ = io.CopyN(io.Discard, c.r, at.read)
+			_, _ = io.WriteString(c, created[:at.write])
+		})
+		target := up.start(t)
+		for i := range 200 {
+			at := cut{1 + rnd.Int64N(int64(len(body))), min(rnd.Int64N(2*int64(len(created))), int64(len(created)))}
+			cuts <- at
+			key := fmt.Sprint("k", i)
+			first := post(t, target, key, body)
+			want, status := 502, "unknown"
+			if at.write == int64(len(created)) {
+				want, status = 201, "replayed"
+			}
+			if first.status != want {
+				t.Fatalf("round %d, TLS %t, %+v: got %+v, want %d", i, encrypted, at, first, want)
+			}
+			if retry := post(t, target, key, body); retry.header.Get("Idempotency-Status") != status {
+				t.Fatalf("round %d, TLS %t, %+v: the retry got %+v, want %s", i, encrypted, at, retry, status)
+			}
+			if n := up.conns.Load(); n != int64(i+1) {
+				t.Fatalf("round %d, TLS %t: it was sent on %d connections", i, encrypted, n-int64(i))
+			}
+		}
 	}
 }
