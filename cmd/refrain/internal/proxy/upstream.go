@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -107,17 +108,26 @@ func (u *upstream) takeIdle() *conn {
 	return c
 }
 
-// keep takes back a connection whose answer was read to its end.
+// keep takes back a connection whose answer was read to its end, and closes those that nobody has used for too long: the last
+// one is taken first, so that after a burst the others stay.
 func (u *upstream) keep(c *conn) {
 	c.idleSince = time.Now()
 	u.mu.Lock()
-	if u.closed || len(u.idle) >= maxIdle {
-		u.mu.Unlock()
-		_ = c.Close()
-		return
+	n := 0
+	for n < len(u.idle) && c.idleSince.Sub(u.idle[n].idleSince) >= idleLifetime {
+		n++
 	}
-	u.idle = append(u.idle, c)
+	spare := slices.Clone(u.idle[:n])
+	u.idle = slices.Delete(u.idle, 0, n)
+	if u.closed || len(u.idle) >= maxIdle {
+		spare = append(spare, c)
+	} else {
+		u.idle = append(u.idle, c)
+	}
 	u.mu.Unlock()
+	for _, c := range spare {
+		_ = c.Close()
+	}
 }
 
 func (u *upstream) close() {
