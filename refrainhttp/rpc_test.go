@@ -224,6 +224,26 @@ func TestKeysAreBoundToMembers(t *testing.T) {
 	s.ran(2)
 }
 
+// A key is bound to all of a member, also to what two uses of it need not have in common.
+func TestKeysAreBoundToWholeMembers(t *testing.T) {
+	t.Parallel()
+	for _, f := range []refrainhttp.Fingerprint{
+		{Include: []string{"/a"}}, {Include: []string{"/b/y"}}, {Exclude: []string{"/b/x", "/b/0"}}, {Exclude: []string{"/b"}},
+	} {
+		p := atOnce()
+		p.Fingerprint, p.ScopeBody = f, []string{"/b"}
+		s := newSite(t, oneRoute(p), charge())
+		for _, b := range []string{`{"x":1,"y":1}`, `{"x":2,"y":1}`, `{"y":1}`, `[1]`, `[2]`, `[]`, `{}`, `"{}"`, `null`, `"null"`} {
+			for i, body := range []string{`{"a":1,"b":` + b + `}`, `{"b": ` + b + ` ,"a":1}`} {
+				if r := s.do(post("k", body)); r.replayed() != (i == 1) {
+					t.Errorf("%+v: %s: got %s in turn %d", f, body, r, i)
+				}
+			}
+		}
+		s.ran(10)
+	}
+}
+
 // Most of what an MCP server gets is no operation.
 func TestRequestsThatAreNoOperations(t *testing.T) {
 	t.Parallel()

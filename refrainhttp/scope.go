@@ -129,12 +129,23 @@ func (s *scoper) bind(scope refrain.Scope, body []byte, work *workspace) refrain
 	for _, m := range s.members {
 		var found []byte
 		if doc.plain {
-			found, _ = work.json.wanted(m.node)
+			found = wholeAt(m, body, work)
 		}
 		b = appendString(b, string(found))
 	}
 	scope.Principal = string(b)
 	return scope
+}
+
+// wholeAt returns the canonical form of what a body that was read has at the pointer. What is wanted of an object or an array is
+// no more of it than is compared, and a key is bound to all of it.
+func wholeAt(p *pointer, body []byte, work *workspace) []byte {
+	found, _ := work.json.wanted(p.node)
+	if len(found) > 0 && (found[0] == '{' || found[0] == '[') {
+		at, _ := work.json.place(p.node)
+		found, _ = new(canonicaliser).append(nil, body[at.start:at.end], nil)
+	}
+	return found
 }
 
 // escapedPath is EscapedPath of a URL, which looks longer at each character.
