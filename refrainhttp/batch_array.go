@@ -102,6 +102,17 @@ func (p *pointer) inElement(doc []byte) bool {
 	})
 }
 
+// inSome reports whether a document of JSON, which has no single meaning, may have something there by one of its meanings. Of an
+// array, no matter where.
+func (p *pointer) inSome(doc []byte) (is bool) {
+	start := skipSpace(doc, 0)
+	if doc[start] == '[' || !p.mayBeIn(doc) {
+		return p.mayBeIn(doc)
+	}
+	eachValue(doc, start, p.names, func(at extent) { is = is || string(doc[at.start:at.end]) != "null" })
+	return is
+}
+
 // with returns the document with other elements in the array.
 func (a array) with(doc []byte, elements ...[]byte) []byte {
 	out := append([]byte{}, doc[:a.start]...)

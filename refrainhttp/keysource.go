@@ -211,7 +211,7 @@ func (s *keySource) textIn(body []byte, work *workspace) ([]byte, error) {
 	doc := work.read(body, s.pointer.tree)
 	found, ok := work.json.wanted(s.pointer.node)
 	switch {
-	case !doc.plain && json.Valid(body):
+	case !doc.plain && json.Valid(body) && s.pointer.inSome(body):
 		return nil, errors.New("the body has no single meaning, as with a member that is there twice")
 	case doc.plain && !ok && s.pointer.inElement(body):
 		return nil, errors.New("the body is an array of requests with keys of their own; send each by itself")
