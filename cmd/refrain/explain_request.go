@@ -32,7 +32,7 @@ func (p *preview) write(out io.Writer) error {
 	fmt.Fprintf(w, "  compared by\t%s\n", describeFingerprint(&p.Policy.Fingerprint))
 	fmt.Fprintf(w, "  status final\t%s: every retry gets this answer\n", strings.Join(p.Policy.Outcomes.Final, " "))
 	fmt.Fprintf(w, "  status release\t%s: nothing happened, the next request runs\n", describeRelease(&p.Policy.Outcomes))
-	fmt.Fprintf(w, "  status unknown\t%s, or no whole answer: %s\n", strings.Join(p.Policy.Outcomes.Unknown, " "), p.retries())
+	fmt.Fprintf(w, "  status unknown\t%s: %s\n", describeUnknown(&p.Policy.Outcomes), p.retries())
 	fmt.Fprintf(w, "  as given\t%s\n", p.describeAnswer())
 	return w.Flush()
 }
@@ -175,6 +175,15 @@ func describeRelease(o *refrainhttp.Outcomes) string {
 		return all
 	}
 	return strings.TrimSpace(all + " 503-with-Retry-After")
+}
+
+// describeUnknown adds what has no status.
+func describeUnknown(o *refrainhttp.Outcomes) string {
+	const none = "no whole answer"
+	if len(o.Unknown) == 0 {
+		return none
+	}
+	return strings.Join(o.Unknown, " ") + ", or " + none
 }
 
 // describeAnswer says what the middleware answered by itself, or that it let the request through.

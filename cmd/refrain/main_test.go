@@ -218,6 +218,7 @@ func TestExplain(t *testing.T) {
 		"stranger":  {"POST", "/accounts/7/charges", "--config", scopes, "-H", "Idempotency-Key: k1"},
 		"address":   {"POST", "/public", "--config", scopes, "-H", "Idempotency-Key: k1"},
 		"everybody": {"POST", "/jobs", "--config", scopes, "-H", "Idempotency-Key: k1"},
+		"rpc":       {"POST", "/mcp", "--config", "../../examples/dialects/acp-mcp.yaml"},
 		"probe":     {"POST", "/accounts/7/payouts", "--config", "internal/config/testdata/good/probe.yaml"},
 	} {
 		got := command(append([]string{"explain"}, args...)...)
