@@ -35,6 +35,8 @@ type Contract struct {
 		Released []string `json:"released"`       // they say that nothing happened: a retry runs
 		Unknown  []string `json:"unknown"`        // kept, and given again marked unknown, unless it is found out: see Unknown below
 		Echo     []string `json:"echo,omitempty"` // of the request in a recorded answer, as its own request has it
+		// Rules go before the status; the first that fits counts.
+		Rules []RuleContract `json:"rules,omitempty"`
 	} `json:"answers"`
 	// Unknown says what becomes of the retry of an operation that nobody knows the outcome of: "hold", it is told so; "rerun", it
 	// runs; "probe", the API is asked whether it happened, and it runs only if it did not.
@@ -64,6 +66,15 @@ type KeyContract struct {
 	SequenceWindow int `json:"sequence_window,omitempty"`
 	// DeriveWindow is how long equal requests without a key are one operation. That is weaker than a key.
 	DeriveWindow float64 `json:"derive_window,omitempty"`
+}
+
+// A RuleContract is what an answer means that has a header field with a value, or in its body of JSON a value at a pointer,
+// whatever it is if none is given.
+type RuleContract struct {
+	Header  string `json:"header,omitempty"`
+	Pointer string `json:"pointer,omitempty"`
+	Value   string `json:"value,omitempty"`
+	Means   string `json:"means"` // kept, released or unknown
 }
 
 // A BatchContract is where the operations of one request are, as JSON pointers: the array in the body and in the answer, the
@@ -133,7 +144,20 @@ func (p *plan) contract() Contract {
 	c.Compared.Of, c.Compared.Body, c.Compared.Include, c.Compared.Exclude = f.Of, f.Body, f.Include, f.Exclude
 	c.Compared.Headers = f.Headers
 	c.Answers.Kept, c.Answers.Released, c.Answers.Unknown = policy.Outcomes.Final, policy.Outcomes.Release, policy.Outcomes.Unknown
+	c.Answers.Rules = policy.Outcomes.rules()
 	return c
+}
+
+// rules returns those for headers and bodies, in the order in which they count.
+func (o *Outcomes) rules() (all []RuleContract) {
+	means := map[Class]string{Final: "kept", Release: "released", Unknown: "unknown"}
+	for _, r := range o.Headers {
+		all = append(all, RuleContract{Header: r.Name, Value: r.Value, Means: means[r.Class]})
+	}
+	for _, r := range o.Bodies {
+		all = append(all, RuleContract{Pointer: r.Pointer, Value: r.Value, Means: means[r.Class]})
+	}
+	return all
 }
 
 // problems returns those that a client of the pattern can meet.

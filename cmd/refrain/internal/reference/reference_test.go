@@ -135,6 +135,27 @@ func TestReleasedAnswers(t *testing.T) {
 	}
 }
 
+// TestRules: what an answer has in its header or its body goes before its status, and clients must know it.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	p := refrainhttp.Policy{Outcomes: refrainhttp.Outcomes{
+		Headers: []refrainhttp.HeaderRule{{Name: "Should-Retry", Value: "true", Class: refrainhttp.Release}},
+		Bodies: []refrainhttp.BodyRule{
+			{Pointer: "/error/code", Value: "-32603", Class: refrainhttp.Unknown}, {Pointer: "/result", Class: refrainhttp.Final},
+		},
+	}}
+	m, err := refrainhttp.New(newGuard(t), refrainhttp.Config{Routes: []refrainhttp.Route{{Match: []string{"POST /a"}, Policy: p}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page bytes.Buffer
+	const want = "- Whatever its status, an answer says with the header `Should-Retry: true` that nothing happened, with -32603 at " +
+		"`/error/code` in its body that it is open whether it happened, with anything at `/result` in its body that it is kept.\n"
+	if err := Markdown(&page, m.Contracts()); err != nil || !strings.Contains(page.String(), want) {
+		t.Errorf("got %v and\n%s\nwant %q in it", err, &page, want)
+	}
+}
+
 // TestEachProblemOnce, though a dialect words several alike.
 func TestEachProblemOnce(t *testing.T) {
 	t.Parallel()
