@@ -45,7 +45,8 @@ func (p *buffers) workspace() *workspace {
 }
 
 func (p *buffers) putWorkspace(w *workspace) {
-	if cap(w.b)+cap(w.text)+cap(w.json.moved)+cap(w.json.kept)+cap(w.request.canonical)+cap(w.json.members)*memberSize > maxPooled {
+	texts := cap(w.b) + cap(w.key) + cap(w.text) + cap(w.json.moved) + cap(w.json.kept) + cap(w.request.canonical)
+	if texts+cap(w.json.members)*memberSize > maxPooled {
 		return
 	}
 	w.marking, w.request.tree = marking{}, nil
