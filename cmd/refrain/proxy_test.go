@@ -175,6 +175,25 @@ func TestReloadSaysWhatTakesARestart(t *testing.T) {
 	}
 }
 
+// A key that a reload makes new would run a retry again, and nothing else would tell.
+func TestReloadSaysWhichKeysAreNew(t *testing.T) {
+	t.Parallel()
+	up := newLedger(t)
+	const routes = "routes:\n  - { match: POST /same, retention: 1h }\n  - match: POST /charges\n"
+	file := write(t, "refrain.yaml", "upstream: "+up.URL+"\n"+routes)
+	p := start(t, "--config", file, "--store", "memory:")
+	write(t, file, "upstream: "+up.URL+"\n"+routes+"    scope: { body: [/tool] }\n  - match: POST /more\n")
+	p.signal(syscall.SIGHUP)
+	line := p.await("every key of this route is new: a retry of what ran before runs again")
+	if is := fmt.Sprint(line["is_unique_within"]); line["route"] != "POST /charges" || !strings.HasSuffix(is, "body [/tool]") {
+		t.Errorf("got %v, want it to name the route and what its keys are unique within", line)
+	}
+	p.await("configuration reloaded")
+	if n := strings.Count(p.log.String(), "every key of this route is new"); n != 1 {
+		t.Errorf("got %d warnings, want one: the other routes are the same or new", n)
+	}
+}
+
 func TestReloadChangesTheUpstream(t *testing.T) {
 	t.Parallel()
 	one, two := newLedger(t), newLedger(t)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/refrain-dev/refrain"
@@ -30,6 +31,18 @@ func (c *Config) Patterns() (all []string) {
 	for _, r := range c.Routes {
 		for _, p := range r.Match {
 			all = append(all, p.Text)
+		}
+	}
+	return all
+}
+
+// Scopes returns what the keys of each pattern are unique within, in words that can be compared.
+func (c *Config) Scopes() map[string]string {
+	all := map[string]string{}
+	for i := range c.Routes {
+		p := &c.Routes[i].Policy
+		for _, m := range c.Routes[i].Match {
+			all[m.Text] = fmt.Sprintf("principal %s, route %s, headers %s, body %s", p.Principal, p.RouteScope, p.ScopeHeaders, p.ScopeBody)
 		}
 	}
 	return all

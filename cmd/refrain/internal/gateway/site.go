@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/callers"
@@ -110,7 +112,17 @@ func (g *Gateway) tryReload() error {
 	}
 	cfg.Listen, cfg.Admin, cfg.Store = g.cfg.Listen, g.cfg.Admin, g.cfg.Store
 	cfg.Journal, cfg.Secret = g.cfg.Journal, g.cfg.Secret
-	return g.install(cfg)
+	was, is := g.cfg.Scopes(), cfg.Scopes()
+	if err := g.install(cfg); err != nil {
+		return err
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(is)) {
+		if was[pattern] != "" && was[pattern] != is[pattern] {
+			g.log.Warn("every key of this route is new: a retry of what ran before runs again", "route", pattern,
+				"was_unique_within", was[pattern], "is_unique_within", is[pattern])
+		}
+	}
+	return nil
 }
 
 // An observer counts what became of each request, and logs it.
