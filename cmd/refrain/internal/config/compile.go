@@ -42,7 +42,8 @@ func (c *Config) Scopes() map[string]string {
 	for i := range c.Routes {
 		p := &c.Routes[i].Policy
 		for _, m := range c.Routes[i].Match {
-			all[m.Text] = fmt.Sprintf("principal %s, route %s, headers %s, body %s", p.Principal, p.RouteScope, p.ScopeHeaders, p.ScopeBody)
+			all[m.Text] = fmt.Sprintf("principal %s, route %s, headers %s, body %s",
+				p.Principal, p.RouteScope, p.ScopeHeaders, p.ScopeBody)
 		}
 	}
 	return all
