@@ -90,21 +90,21 @@ func (e *echo) in(b, answer, value []byte) ([]byte, bool) {
 	return append(b, answer[from:]...), end >= 0 && skipSpace(answer, end) == len(answer)
 }
 
-// echoed returns the body of a recorded answer as it is for this request. It reports false for one that may repeat its request
-// where nobody can see it.
-func (x *exchange) echoed(o *refrain.Outcome, s *stored) ([]byte, bool) {
+// echoed returns the body of a recorded answer, and the rest of it, as they are for this request. It reports false for one that
+// may repeat its request where nobody can see it.
+func (x *exchange) echoed(o *refrain.Outcome, s stored) ([]byte, stored, bool) {
 	if len(x.plan.echoes) == 0 || len(o.Body) == 0 || !isJSON(essence(s.lines("Content-Type"))) {
-		return o.Body, true
+		return o.Body, s, true
 	}
 	if codings := s.lines("Content-Encoding"); codings != nil && !strings.EqualFold(strings.Join(codings, ","), "identity") {
-		return nil, false
+		return nil, s, false
 	}
 	body, room := o.Body, x.work.text[:0]
 	for i := range x.plan.echoes {
 		e := &x.plan.echoes[i]
 		changed, ok := e.in(room, body, x.valueOf(e))
 		if !ok {
-			return o.Body, true
+			return o.Body, s, true
 		}
 		body, room = changed, nil
 		if i == 0 {
@@ -112,9 +112,9 @@ func (x *exchange) echoed(o *refrain.Outcome, s *stored) ([]byte, bool) {
 		}
 	}
 	if !bytes.Equal(body, o.Body) {
-		s.drop(vouches)
+		s = s.without(vouches)
 	}
-	return body, true
+	return body, s, true
 }
 
 // vouches reports whether a field is only true of a body to the byte.

@@ -38,10 +38,10 @@ func (s *stored) lines(name string) []string {
 	return nil
 }
 
-// drop removes the fields of which that is true.
-func (s *stored) drop(is func(name string) bool) {
+// without returns it without the fields of which that is true, in the same memory.
+func (s stored) without(is func(name string) bool) stored {
 	drop := func(f field) bool { return is(f.name) }
-	s.header, s.trailer = slices.DeleteFunc(s.header, drop), slices.DeleteFunc(s.trailer, drop)
+	return stored{header: slices.DeleteFunc(s.header, drop), trailer: slices.DeleteFunc(s.trailer, drop)}
 }
 
 // storable appends the fields of an answer's header that are stored. Lines that were there before the handler ran are

@@ -59,7 +59,7 @@ func (x *exchange) replay(a *refrain.Attempt, status Status) {
 		x.withhold(o, status)
 		return
 	}
-	body, ok := x.echoed(o, &s)
+	body, s, ok := x.echoed(o, s)
 	if !ok {
 		x.withhold(o, status)
 		return
