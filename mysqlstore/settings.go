@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -98,6 +99,9 @@ func readVariables(ctx context.Context, db *sql.DB, query string, into map[strin
 func (s *settings) refuse(cfg *Config) error {
 	if s.galera() && !cfg.AllowGalera {
 		return errors.New("this is a Galera cluster, which loses updates: Config.AllowGalera uses it all the same")
+	}
+	if on(s.readOnly) { // which does not keep every user from writing
+		return fmt.Errorf("%w: the server is read-only: is it a replica?", refrain.ErrUnavailable)
 	}
 	return nil
 }

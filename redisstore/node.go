@@ -143,14 +143,17 @@ const isReplica = "it is a replica: only the master may decide"
 
 // wrong says why a server cannot keep records, or nothing.
 func (n *node) wrong(k kind) string {
+	mode := cmp.Or(n.info["redis_mode"], n.info["server_mode"]) // Valkey has the second
 	switch policy := n.info["maxmemory_policy"]; {
+	case mode == "sentinel":
+		return "it is a Sentinel, whose URL begins with redis+sentinel://"
 	case n.older(knowsPXAT):
 		return n.version() + " is too old: 6.2 is the oldest that works"
 	case policy != "" && policy != "noeviction":
 		return "maxmemory-policy is " + policy + ", by which it forgets records when it is full: set it to noeviction"
 	case n.info["role"] != "master":
 		return isReplica
-	case k == single && cmp.Or(n.info["redis_mode"], n.info["server_mode"]) == "cluster": // Valkey has the second
+	case k == single && mode == "cluster":
 		return "it is a node of a cluster, whose URL begins with redis+cluster://"
 	}
 	return ""

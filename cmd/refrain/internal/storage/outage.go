@@ -46,20 +46,30 @@ func isOneOf(err error, targets ...error) bool {
 // of a database that is not there, or of rights.
 var (
 	deniedByPostgres = []string{"28", "3D", "42"} // how the code begins
-	deniedByMySQL    = []uint16{1044, 1045, 1049, 1130, 1142, 1143, 1227, 1251, 1305, 1370, 1524, 1698}
-	deniedByRedis    = []string{"WRONGPASS", "NOAUTH", "NOPERM", "AUTH ", "DB index"} // how the text begins
+	deniedByMySQL    = []uint16{1044, 1045, 1049, 1130, 1142, 1143, 1227, 1251, 1305, 1370, 1524, 1698, 1820, 1862, 3118, 4151}
+	// How the text begins.
+	deniedByRedis = []string{"WRONGPASS", "NOAUTH", "NOPERM", "AUTH ", "DB index", "No such master", "unknown command"}
+	// PgBouncer has one code for all, that of a server which is away too: a part of the text, which may be that of the server.
+	deniedByPgBouncer = []string{"authentication failed", "no such database", "no such user", "does not exist"}
 )
+
+// codePgBouncer is the code of what PgBouncer says for itself.
+const codePgBouncer = "08P01"
 
 // denied reports whether a server does not let this process in.
 func denied(err error) bool {
 	if p, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return begins(p.Code, deniedByPostgres)
+		return begins(p.Code, deniedByPostgres) || p.Code == codePgBouncer && has(p.Message, deniedByPgBouncer)
 	}
 	if r, ok := errors.AsType[*rueidis.RedisError](err); ok {
 		return begins(r.Error(), deniedByRedis)
 	}
 	m, ok := errors.AsType[*mysql.MySQLError](err)
 	return ok && slices.Contains(deniedByMySQL, m.Number)
+}
+
+func has(text string, parts []string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
 
 func begins(text string, with []string) bool {

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/refrain-dev/refrain"
 	"github.com/refrain-dev/refrain/cmd/refrain/internal/config"
 	"github.com/refrain-dev/refrain/internal/servers"
 	"github.com/refrain-dev/refrain/internal/servers/servertest"
@@ -98,6 +102,28 @@ func TestOutagesOfRedis(t *testing.T) {
 	})
 }
 
+// A Sentinel that knows no such master says so at once, and a server that is no Sentinel too.
+func TestOutagesOfSentinel(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, func(ctx context.Context, dir string) (*servers.RedisSentinel, error) {
+		return servers.StartRedisSentinel(ctx, dir)
+	})
+	sentinel := s.Sentinels[0]
+	judge(t, map[string]string{
+		"no such master":      strings.Replace(s.URL(), "/"+servers.SentinelMaster, "/another", 1),
+		"Redis, no Sentinel":  strings.Replace(s.Servers[0].URL(), "redis:", "redis+sentinel:", 1) + "/" + servers.SentinelMaster,
+		"Sentinel, no Redis":  sentinel.URL(),
+		"password":            as(t, s.URL(), url.UserPassword("nobody", "pw"), ""),
+		"Sentinel's password": s.URL() + "?sentinel_user=nobody&sentinel_password=pw",
+	}, nil)
+	for _, server := range s.Servers {
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	judge(t, nil, map[string]string{"no server": s.URL()})
+}
+
 func TestOutagesOfPostgres(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
@@ -116,6 +142,36 @@ func TestOutagesOfPostgres(t *testing.T) {
 	})
 }
 
+// PgBouncer tells of all with one code: who is not let in does not wait, and who is while the server is away does.
+func TestOutagesOfPgBouncer(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, func(ctx context.Context, dir string) (*servers.Postgres, error) {
+		return servers.StartPostgres(ctx, dir)
+	})
+	pooler := servertest.Start(t, func(ctx context.Context, dir string) (*servers.PgBouncer, error) {
+		return servers.StartPgBouncer(ctx, dir, s, 2)
+	})
+	if err := pgstore.Migrate(t.Context(), pooler.URL("postgres"), ""); err != nil {
+		t.Fatal(err)
+	}
+	judge(t, map[string]string{"no schema": pooler.URL("template1"), "no database": pooler.URL("none")}, nil)
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	judge(t, nil, map[string]string{"no server": pooler.URL("postgres")})
+	for text, denied := range map[string]bool{ // as PgBouncer 1.18 says it
+		"password authentication failed": true, "SASL authentication failed": true, "no such database: shop": true,
+		"no such user: ann": true, `role "ann" does not exist`: true,
+		"no more connections allowed (max_client_conn)": false, "query_wait_timeout": false,
+		"server login has been failing, try again later (server_login_retry)": false, "the database system is starting up": false,
+	} {
+		err := fmt.Errorf("%w: %w", refrain.ErrUnavailable, &pgconn.PgError{Code: "08P01", Message: text})
+		if isOutage(err) == denied {
+			t.Errorf("%s: got an outage: %t, want the opposite", text, !denied)
+		}
+	}
+}
+
 func TestOutagesOfMariaDB(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, func(ctx context.Context, dir string) (*servers.MariaDB, error) { return servers.StartMariaDB(ctx, dir) })
@@ -129,6 +185,8 @@ func TestOutagesOfMariaDB(t *testing.T) {
 	defer db.Close()
 	for _, statement := range []string{
 		"CREATE USER ann@'%'", "GRANT SELECT, INSERT, UPDATE, DELETE ON refrain.* TO ann@'%'", // but not EXECUTE
+		"CREATE USER bob@'%' ACCOUNT LOCK", "GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON refrain.* TO bob@'%'",
+		"CREATE USER cai@'%' PASSWORD EXPIRE", "GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE ON refrain.* TO cai@'%'",
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -139,8 +197,14 @@ func TestOutagesOfMariaDB(t *testing.T) {
 		"no database": as(t, s.URL(), url.User("refrain"), "/none"),
 		"no user":     as(t, s.URL(), url.User("nobody"), ""),
 		"no right":    as(t, s.URL(), url.User("ann"), ""),
+		"locked":      as(t, s.URL(), url.User("bob"), ""),
+		"expired":     as(t, s.URL(), url.User("cai"), ""),
 	}, map[string]string{
 		"nobody listens": nowhere(t, s.URL(), s.Port),
 		"no such host":   "mysql://refrain@refrain.invalid/refrain",
 	})
+	if _, err := db.ExecContext(t.Context(), "SET GLOBAL read_only = ON"); err != nil {
+		t.Fatal(err)
+	}
+	judge(t, nil, map[string]string{"replica, and a user who may write to it": s.URL()})
 }
