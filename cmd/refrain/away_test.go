@@ -17,6 +17,7 @@ import (
 // An engine is a server that a store is on.
 type engine struct {
 	*servers.Process
+	more []*servers.Process // that come and go with it, and start after it
 	url  string
 	also string                                                       // what else the file says
 	call func(ctx context.Context, command ...string) (string, error) // Redis only
@@ -24,15 +25,19 @@ type engine struct {
 
 func (e engine) start(t *testing.T) {
 	t.Helper()
-	if err := e.Start(t.Context()); err != nil {
-		t.Fatal(err)
+	for _, p := range append([]*servers.Process{e.Process}, e.more...) {
+		if err := p.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 func (e engine) stop(t *testing.T) {
 	t.Helper()
-	if err := e.Stop(); err != nil {
-		t.Fatal(err)
+	for _, p := range append([]*servers.Process{e.Process}, e.more...) {
+		if err := p.Stop(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
