@@ -26,7 +26,7 @@ type DB struct {
 
 // Open opens a PostgreSQL database, or a file of SQLite's.
 func Open(ctx context.Context, url string) (*DB, error) {
-	if strings.HasPrefix(url, "postgres:") {
+	if strings.HasPrefix(url, "postgres:") || strings.HasPrefix(url, "postgresql:") {
 		return openPostgres(ctx, url)
 	}
 	db, err := sql.Open("sqlite", "file:"+url+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
