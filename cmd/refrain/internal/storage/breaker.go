@@ -29,7 +29,8 @@ type breaker struct {
 
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
 	began   time.Time
-	heard   atomic.Int64 // when the store last answered, in nanoseconds since it began
+	heard   atomic.Int64           // when the store last answered, in nanoseconds since it began
+	why     atomic.Pointer[string] // of the last call that went wrong
 }
 
 func newBreaker(s refrain.Store, log *slog.Logger) *breaker {
@@ -62,10 +63,13 @@ func answered(err error) bool {
 func (b *breaker) try(call func() error) error {
 	done, err := b.circuit.Allow()
 	if err != nil {
-		return fmt.Errorf("%w: it has not answered for a while", refrain.ErrUnavailable)
+		return fmt.Errorf("%w: it has not answered for a while: %s", refrain.ErrUnavailable, *b.why.Load())
 	}
 	if err = call(); answered(err) {
 		b.heard.Store(int64(time.Since(b.began)))
+	} else {
+		why := err.Error()
+		b.why.Store(&why)
 	}
 	done(err)
 	return err

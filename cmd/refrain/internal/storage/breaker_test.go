@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,11 +23,13 @@ type fading struct {
 	calls int
 }
 
+var errFades = errors.New("it fades")
+
 func (f *fading) Claim(ctx context.Context, c refrain.Claim) (refrain.Decision, error) {
 	f.calls++
 	if f.ill {
 		<-ctx.Done()
-		return refrain.Decision{}, ctx.Err()
+		return refrain.Decision{}, fmt.Errorf("%w: %w", errFades, ctx.Err())
 	}
 	return f.Store.Claim(ctx, c)
 }
@@ -58,8 +62,8 @@ func TestASilentStoreCostsNoWaiting(t *testing.T) {
 		}
 		for range 100 {
 			took, err := asked(b)
-			if took != 0 || !errors.Is(err, refrain.ErrUnavailable) {
-				t.Fatalf("got %v after %s, want a refusal at once", err, took)
+			if took != 0 || !errors.Is(err, refrain.ErrUnavailable) || !strings.Contains(err.Error(), errFades.Error()) {
+				t.Fatalf("got %v after %s, want a refusal at once that says what was wrong", err, took)
 			}
 		}
 		if store.calls != tripAfter {
