@@ -1,6 +1,7 @@
 package refrainhttp
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -18,6 +19,23 @@ type Explanation struct {
 	Principal Source
 	// Why is one sentence for a reader.
 	Why string
+}
+
+// KeySource returns that entry of its policy's Key.From which the key of a request with that body is in, whatever it is worth.
+// It is empty if there is none, for a request that matches no pattern, and for a batch, whose keys are in its items.
+func (m *Middleware) KeySource(r *http.Request, body []byte) string {
+	p := m.routes.find(r)
+	if p == nil || p.batch != nil {
+		return ""
+	}
+	work := m.buffers.workspace()
+	defer m.buffers.putWorkspace(work)
+	for i := range p.key.sources {
+		if _, err := p.key.readFrom(&p.key.sources[i], r, body, work); !errors.Is(err, errNoKey) {
+			return p.policy.Key.From[i]
+		}
+	}
+	return ""
 }
 
 // Explain returns what would become of a request. It goes by its method, host and path, and for the principal by whatever its

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,15 +23,21 @@ func newExplain(env environment) *cobra.Command {
 		Long: `Explain finds the route that a request would take, shows each setting that holds for
 it and where that came from, and says what the request would be: where its key is read,
 what the key is unique within, what two uses of it must have in common, and what the
-status of the answer means. With -H it also says what these headers would lead to.`,
+status of the answer means. With -H and --body it also says what these would lead to.`,
 		Example: `  refrain explain --config refrain.yaml POST /charges
-  refrain explain --config refrain.yaml POST /charges -H 'Idempotency-Key: k1' -H 'Authorization: Bearer x'`,
+  refrain explain --config refrain.yaml POST /charges -H 'Idempotency-Key: k1' -H 'Authorization: Bearer x'
+  refrain explain --config refrain.yaml POST /payments -H 'Content-Type: application/json' --body @payment.json`,
 		Args: exactly("METHOD", "PATH"),
 	}
 	s := newSettings(env, cmd)
 	headers := cmd.Flags().StringArrayP("header", "H", nil, "a header of the request, as 'Name: value'")
+	body := cmd.Flags().String("body", "", "its body, or @FILE")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r, err := newRequest(args[0], args[1], *headers)
+		if err != nil {
+			return misuse{err}
+		}
+		text, err := content(*body)
 		if err != nil {
 			return misuse{err}
 		}
@@ -38,7 +45,7 @@ status of the answer means. With -H it also says what these headers would lead t
 		if err != nil {
 			return err
 		}
-		return explain(cmd.OutOrStdout(), cfg, r)
+		return explain(cmd.OutOrStdout(), cfg, r, text)
 	}
 	return cmd
 }
@@ -67,8 +74,8 @@ func newRequest(method, target string, headers []string) (*http.Request, error) 
 	return r, nil
 }
 
-// explain writes what would become of the request.
-func explain(out io.Writer, cfg *config.Config, r *http.Request) error {
+// explain writes what would become of the request with that body.
+func explain(out io.Writer, cfg *config.Config, r *http.Request, body []byte) error {
 	m, err := offline(cfg)
 	if err != nil {
 		return err
@@ -84,7 +91,10 @@ func explain(out io.Writer, cfg *config.Config, r *http.Request) error {
 		return err
 	}
 	fmt.Fprintln(out, "\nthis request")
-	p := preview{Explanation: &e, policy: &route.Policy, request: r}
+	p := preview{Explanation: &e, policy: &route.Policy, request: r, keySource: m.KeySource(r, body)}
+	if len(body) > 0 {
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
 	p.answer, p.forwarded = answer(m, r)
 	return p.write(out)
 }

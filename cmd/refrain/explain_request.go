@@ -21,6 +21,7 @@ type preview struct {
 	*refrainhttp.Explanation
 	policy    *config.Policy
 	request   *http.Request
+	keySource string
 	answer    *httptest.ResponseRecorder
 	forwarded bool
 }
@@ -61,11 +62,11 @@ func (p *preview) key() string {
 	var places []string
 	for _, from := range p.Policy.Key.From {
 		name, isHeader := strings.CutPrefix(strings.Replace(from, "sequence:", "header:", 1), "header:")
-		if isHeader && p.request.Header[http.CanonicalHeaderKey(name)] != nil {
-			return "from " + name
-		}
 		if !isHeader {
 			name = from
+		}
+		if from == p.keySource {
+			return "from " + name
 		}
 		places = append(places, name)
 	}

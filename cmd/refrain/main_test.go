@@ -122,6 +122,7 @@ func TestMisuseEndsWithStatus2AndAHint(t *testing.T) {
 		{"explain POST", "refrain: missing PATH"},
 		{"explain POST charges", `refrain: path "charges" must begin with a slash`},
 		{"explain P(ST /charges", "refrain: P(ST /charges is not a request"},
+		{"explain POST / --body @/no/such/file", "refrain: reading an argument: open /no/such/file"},
 		{"explain POST / -H nonsense", "refrain: header \"nonsense\" is not of the form 'Name: value'"},
 		{"version now", `refrain: unexpected argument "now"`},
 	} {
@@ -219,7 +220,12 @@ func TestExplain(t *testing.T) {
 		"address":   {"POST", "/public", "--config", scopes, "-H", "Idempotency-Key: k1"},
 		"everybody": {"POST", "/jobs", "--config", scopes, "-H", "Idempotency-Key: k1"},
 		"rpc":       {"POST", "/mcp", "--config", "../../examples/dialects/acp-mcp.yaml"},
-		"probe":     {"POST", "/accounts/7/payouts", "--config", "internal/config/testdata/good/probe.yaml"},
+		"rpcbody": {
+			"POST", "/mcp", "--config", "../../examples/dialects/acp-mcp.yaml", "-H", "Content-Type: application/json", "--body",
+			`{"id":1,"method":"tools/call","params":{"name":"pay","arguments":{"meta":{"idempotency_key":"k1"}}}}`,
+		},
+		"query": {"POST", "/payments?request_id=k1", "--config", "testdata/query.yaml"},
+		"probe": {"POST", "/accounts/7/payouts", "--config", "internal/config/testdata/good/probe.yaml"},
 	} {
 		got := command(append([]string{"explain"}, args...)...)
 		if got.status != statusGood || got.stderr != "" {
@@ -237,6 +243,7 @@ func TestExplainNeverShowsValuesOfHeaders(t *testing.T) {
 		{"/accounts/7/charges", "--config", scopes, "-H", "X-Token: s3cret"},
 		{"/accounts/7/charges", "--config", scopes, "-H", "X-User: s3cret"},
 		{"/accounts/7/charges", "--config", scopes, "-H", "Cookie: session=s3cret"},
+		{"/charges", "--body", `{"card":"s3cret"}`},
 	} {
 		got := command(append([]string{"explain", "POST", "-H", "Idempotency-Key: raw-key-1"}, args...)...)
 		if said := got.stdout + got.stderr; got.status != 0 || strings.Contains(said, "raw-key-1") || strings.Contains(said, "s3cret") {
