@@ -54,22 +54,27 @@ func (c *canonicaliser) append(b, text []byte, fields *selector) ([]byte, bool) 
 
 // wanted returns what the last text has at a wanted place, in canonical form.
 func (c *canonicaliser) wanted(node *selector) ([]byte, bool) {
-	for _, f := range c.found {
-		if f.node == node {
-			return c.kept[f.start:f.end], true
-		}
+	if f := c.findingAt(node); f != nil {
+		return c.kept[f.start:f.end], true
 	}
 	return nil, false
 }
 
 // place returns where the last text has what wanted returns.
 func (c *canonicaliser) place(node *selector) (extent, bool) {
-	for _, f := range c.found {
-		if f.node == node {
-			return f.text, true
-		}
+	if f := c.findingAt(node); f != nil {
+		return f.text, true
 	}
 	return extent{}, false
+}
+
+func (c *canonicaliser) findingAt(node *selector) *finding {
+	for i := range c.found {
+		if c.found[i].node == node {
+			return &c.found[i]
+		}
+	}
+	return nil
 }
 
 // keep takes the value that starts there in the output and from there in the text, if it is at a wanted place.
